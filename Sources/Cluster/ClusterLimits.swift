@@ -26,8 +26,12 @@ package struct ClusterLimits: Sendable, Hashable {
     package var portClaims = 200_000
     /// Servers that are remembered. 10,000: a bound on what the store may have.
     package var servers = 10_000
-    /// Reads of names that wait for the store at a time. More visitors of unknown names are refused.
+    /// Visitors that wait for the store to find their names at a time. Further ones are refused.
     package var lookups = 1_000
+    /// Names that are on their way from the store at a time. 32: etcd answers them within milliseconds, and further names wait.
+    package var nameReads = 32
+    /// Time for which a name waits for its turn. Later its visitors are refused, since the store is too slow.
+    package var nameWait = Duration.seconds(2)
     /// Claims of this server. A claim takes a place in a lease, and about 1 KiB.
     package var claims = 100_000
 

@@ -151,7 +151,9 @@ package struct ClusterNode: Sendable {
         guard let (request, sentAt) = requests.removeValue(forKey: id), !isStopped else { return [] }
         // An answer of another kind tells nothing.
         let reply = request.fits(reply) ? reply : .failed(.malformed("an answer of another kind"))
-        if case .failed = reply {
+        if request.isForVisitors {
+            // Visitors cause these reads, as many as they like. They neither hold up the other requests nor release them.
+        } else if case .failed = reply {
             noteFailure(sentAt: sentAt, now: now)
         } else {
             (failures, pausedUntil) = (0, nil)

@@ -24,8 +24,28 @@ extension ClusterNode {
         }
         guard names.lookups < limits.lookups else { return (.full, act(now)) }
         let id = LookupID(number: newNumber())
-        if names.wait(for: place, id) { send(.read(.place(place)), .read(.place(place)), now: now) }
+        if names.wait(for: place, id) { names.queue.append((place, now)) }
+        readNames(now: now)
         return (.asked(id), act(now))
+    }
+
+    /// Reads names whose turn has come. Without an answer for a while, those behind are given up.
+    private mutating func readNames(now: Instant) {
+        while names.reads < limits.nameReads, let next = names.queue.popFirst() {
+            guard now.since(next.since) < limits.nameWait else {
+                answerVisitors(of: next.place, isRead: false)
+                continue
+            }
+            names.reads += 1
+            send(.read(.place(next.place)), .read(.place(next.place)), now: now)
+        }
+    }
+
+    private mutating func answerVisitors(of place: ClaimPlace, isRead: Bool) {
+        // Without an answer, what was known is better than nothing.
+        let known = table.claims(of: place)
+        let found = isRead || !known.isEmpty ? known : nil
+        for id in names.takeWaiting(for: place) { report(.found(id, found)) }
     }
 
     /// A home has answered that it does not have the place any more, or was not reached.
@@ -40,6 +60,7 @@ extension ClusterNode {
     }
 
     mutating func receiveName(_ reply: StoreReply, _ place: ClaimPlace, now: Instant) {
+        names.reads -= 1
         if case .snapshot(let snapshot) = reply {
             forget(place)
             let claims = snapshot.claims.lazy.filter { $0.claim.key.place == place }.prefix(limits.claimsOfName)
@@ -50,9 +71,8 @@ extension ClusterNode {
             let forgotten = names.note(place, isOwned: !claims.isEmpty, now: now, limits: limits)
             for place in forgotten { forget(place) }
         }
-        // Without an answer, what was known is better than nothing.
-        let known = table.claims(of: place)
-        let found = if case .snapshot = reply { known } else { known.isEmpty ? nil : known }
-        for id in names.takeWaiting(for: place) { report(.found(id, found)) }
+        let isRead = if case .snapshot = reply { true } else { false }
+        answerVisitors(of: place, isRead: isRead)
+        readNames(now: now)
     }
 }

@@ -10,6 +10,11 @@ extension ClusterNode {
         case audit(ClaimPlace, taken: ClaimKey?)
         case homes([ProbeID])
 
+        /// Whether it reads a name for a visitor.
+        var isForVisitors: Bool {
+            if case .read(.place) = self { true } else { false }
+        }
+
         /// Whether a reply is one of this request.
         func fits(_ reply: StoreReply) -> Bool {
             switch (self, reply) {

@@ -31,6 +31,10 @@ struct KnownNames: Sendable {
     private(set) var waiting: [ClaimPlace: [ClusterNode.LookupID]] = [:]
     /// Visitors that wait.
     private(set) var lookups = 0
+    /// Names that wait for their turn to be read, in the order of their visitors.
+    var queue = Queue<(place: ClaimPlace, since: Instant)>()
+    /// Names that are being read.
+    var reads = 0
 
     /// The number of names that are remembered, with a claim and without one.
     var counts: (owned: Int, unknown: Int) { (owned.at.count, unknown.at.count) }
@@ -67,7 +71,7 @@ struct KnownNames: Sendable {
     }
 
     mutating func takeWaiting() -> [ClusterNode.LookupID] {
-        defer { (waiting, lookups) = ([:], 0) }
+        defer { (waiting, lookups, queue) = ([:], 0, Queue()) }
         return waiting.values.flatMap { $0 }
     }
 }

@@ -6,6 +6,8 @@ import Synchronization
 import TunnelCore
 
 /// The store of a cluster in etcd 3.4 or newer, by its JSON gateway (`/v3/...`).
+///
+/// Places are read on a connection of their own. Visitors cause these reads, and no number of them holds up leases and claims.
 package final class EtcdClaimStore: ClaimStore {
     private struct State {
         var watches: [Int: Task<Void, Never>] = [:]
@@ -15,6 +17,8 @@ package final class EtcdClaimStore: ClaimStore {
 
     private let configuration: EtcdConfiguration
     private let client: EtcdClient
+    /// Reads places.
+    private let reader: EtcdClient
     private let entries: EtcdEntries
     private let state = Mutex(State())
 
@@ -31,12 +35,17 @@ package final class EtcdClaimStore: ClaimStore {
             throw EtcdConfigurationError(description: "etcd has no endpoint")
         }
         self.configuration = configuration
-        client = EtcdClient(configuration, try EtcdTransport(configuration, group: group, names: names))
+        let transport = try EtcdTransport(configuration, group: group, names: names)
+        client = EtcdClient(configuration, transport)
+        reader = EtcdClient(configuration, transport)
         entries = EtcdEntries(EtcdKeys(prefix: configuration.prefix), logger: logger)
     }
 
     deinit {
-        Task { [client] in await client.close() }
+        Task { [client, reader] in
+            await client.close()
+            await reader.close()
+        }
     }
 
     /// Ends all connections and watches. Further requests fail.
@@ -47,6 +56,7 @@ package final class EtcdClaimStore: ClaimStore {
         }
         for watch in watches { watch.cancel() }
         await client.close()
+        await reader.close()
         for watch in watches { await watch.value }
     }
 
@@ -122,6 +132,7 @@ package final class EtcdClaimStore: ClaimStore {
 
     /// Reads a scope page by page, all at the revision of the first page; nil if it was compacted meanwhile.
     private func attemptRead(_ scope: StoreScope) async throws(StoreFailure) -> StoreSnapshot? {
+        let client = if case .place = scope { reader } else { client }
         var range = entries.keys.range(of: scope)
         var snapshot: StoreSnapshot?
         var (count, bytes) = (0, 0)

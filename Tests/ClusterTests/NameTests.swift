@@ -118,6 +118,18 @@ private typealias Script = ScriptedNode
         #expect(script.node.table.count == 1)
     }
 
+    @Test("a failed read of a name holds up neither claims nor signs of life")
+    func failedRead() {
+        var script = Script.joined()
+        _ = script.find(place)
+        script.reply(Script.lost) { $0 == .read(.place(place)) }
+        let claim = script.want(Script.key())
+        #expect(script.changes.count == 1)
+        script.granted(11)
+        #expect(script.takeActions().contains(.granted(claim)))
+        #expect(script.node.isStoreReachable)
+    }
+
     @Test("at most 1,000 visitors wait for names, and the next one is refused")
     func lookups() {
         for (limit, isFull) in [(3, false), (2, true)] {
@@ -132,6 +144,42 @@ private typealias Script = ScriptedNode
             #expect(script.find(.name("c.example")) != .full)
         }
         #expect(ClusterLimits().lookups == 1_000)
+    }
+
+    @Test("at most 32 names are read at a time, and the next one is read once an answer is there")
+    func nameReads() {
+        for (limit, isRead) in [(3, true), (2, false)] {
+            var limits = ClusterLimits()
+            limits.nameReads = limit
+            var script = Script.joined(limits)
+            for name in ["1", "2", "3"] { _ = script.find(.name(name)) }
+            #expect(script.requests.map(\.request).contains(.read(.place(.name("3")))) == isRead)
+            script.reply(snapshot([])) { $0 == .read(.place(.name("1"))) }
+            script.reply(snapshot([])) { $0 == .read(.place(.name("3"))) }
+            script.reply(snapshot([])) { $0 == .read(.place(.name("2"))) }
+            #expect(script.requests.isEmpty && script.node.names.lookups == 0 && script.node.names.reads == 0)
+        }
+        #expect(ClusterLimits().nameReads == 32)
+    }
+
+    @Test("a name waits for its turn for less than 2 s, and then its visitors are refused")
+    func nameWait() {
+        for (wait, isRead) in [(ClusterLimits().nameWait - .nanoseconds(1), true), (ClusterLimits().nameWait, false)] {
+            var limits = ClusterLimits()
+            limits.nameReads = 1
+            var script = Script.joined(limits)
+            guard case .asked(let first) = script.find(.name("1")), case .asked(let second) = script.find(.name("2"))
+            else {
+                Issue.record("not asked")
+                return
+            }
+            script.now = script.now + wait
+            script.reply(Script.lost) { $0 == .read(.place(.name("1"))) }
+            #expect(script.requests.map(\.request) == (isRead ? [.read(.place(.name("2")))] : []))
+            #expect(script.takeActions() == [.found(first, nil)] + (isRead ? [] : [.found(second, nil)]))
+            #expect(script.node.names.lookups == (isRead ? 1 : 0))
+        }
+        #expect(ClusterLimits().nameWait == .seconds(2))
     }
 
     @Test("as many names are remembered as the limit says, and the one that was read first is forgotten")

@@ -240,6 +240,11 @@ struct CheckTests {
             loopback + "etcd = \"http://localhost\"\npeer_url = \"wss://a:7443\"\n",
             "F:4: warning: cluster.peer_url: the path of other servers is /peer"
         ),
+        Row.server(
+            loopback + "etcd = \"http://localhost\"\npeer_url = \"ws://10.0.0.5:7443/peer\"\n",
+            "F:4: cluster.peer_url: other servers do not dial ws://10.0.0.5:7443/peer"
+        ),
+        Row.server(loopback + "etcd = \"http://localhost\"\npeer_url = \"ws://127.0.0.2:7443/peer\"\n"),
         Row.server("cluster = 3\n", "F:1: cluster: expected a table, [cluster]"),
     ]
 

@@ -60,6 +60,31 @@ struct FailoverTests {
         await store.close()
     }
 
+    @Test("leases do not wait for reads of names, which have a connection of their own")
+    func leasesFirst() async throws {
+        let gate = Gate()
+        defer { gate.open() }
+        let gateway = try ScriptedGateway { exchange in
+            switch exchange.path {
+            case "/v3/lease/keepalive": try exchange.answer(#"{"result":{"ID":"7","TTL":"10"}}"#)
+            case "/v3/lease/grant": try exchange.answer(#"{"ID":"7","TTL":"10"}"#)
+            default:
+                gate.wait()
+                try exchange.answer(#"{"header":{"revision":"5"}}"#)
+            }
+            return true
+        }
+        let store = try EtcdClaimStore(.testing([gateway.url], timeout: .seconds(20)), logger: .silent)
+        let reads = (0..<20).map { number in Task { try await store.read(.place(.name("\(number).example"))) } }
+        #expect(try await gateway.paths.next("a read") == "/v3/kv/range")
+        #expect(try await store.grantLease(seconds: 10) == LeaseID(7))
+        #expect(try await store.keepAlive(LeaseID(7)))
+        gate.open()
+        for read in reads { #expect(try await read.value.revision == Revision(5)) }
+        #expect(gateway.accepted == 2)
+        await store.close()
+    }
+
     @Test("a connection that the endpoint has closed meanwhile is no failure of the endpoint")
     func staleConnection() async throws {
         let gateway = try ScriptedGateway { exchange in

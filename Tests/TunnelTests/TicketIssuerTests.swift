@@ -32,6 +32,16 @@ struct TicketIssuerTests {
         #expect(TicketIssuer().holder(of: ticket, now: now) == nil)
     }
 
+    @Test("The tickets of 1,000 servers are kept, and one more makes a client forget the others")
+    func maximum() throws {
+        let tickets = ServerTickets()
+        let endpoints = try (1...1_001).map { try EndpointURL("ws://127.0.0.1:\($0)") }
+        for endpoint in endpoints.prefix(1_000) + endpoints.prefix(1) { tickets.keep([1], for: endpoint) }
+        #expect(ServerTickets.maximum == 1_000 && endpoints.prefix(1_000).allSatisfy { tickets.ticket(for: $0) != nil })
+        tickets.keep([1], for: endpoints[1_000])
+        #expect(tickets.ticket(for: endpoints[1_000]) != nil && tickets.ticket(for: endpoints[0]) == nil)
+    }
+
     @Test("A ticket with a changed byte, or another text, is invalid")
     func forged() throws {
         let issuer = TicketIssuer()

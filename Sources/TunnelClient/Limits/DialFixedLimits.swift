@@ -36,6 +36,11 @@ extension FixedLimit {
             "each may take the time of a hop, and other proxies wait"
         ),
         FixedLimit(
+            "Servers whose tickets are kept",
+            .count(ServerTickets.maximum),
+            "the URLs of a cluster's servers may change with each restart"
+        ),
+        FixedLimit(
             "Failed addresses that later dials try last",
             .count(SuspectAddresses.maximum),
             "few names have more than a handful"

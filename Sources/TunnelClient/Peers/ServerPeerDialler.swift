@@ -1,9 +1,13 @@
 import Logging
 import Mux
 import NIOCore
+import NetworkAddress
 import TunnelCore
 
 /// Dials other servers of a cluster, as a client without tunnels that authenticates with the cluster's token.
+///
+/// A URL comes from the cluster's store. Without TLS the bytes of all visitors would be at its mercy, so such a URL is dialled
+/// at a loopback address alone.
 package struct ServerPeerDialler: PeerDialler {
     private let token: Token?
     private let trust: TLSTrust
@@ -12,6 +16,8 @@ package struct ServerPeerDialler: PeerDialler {
     private let instance: [UInt8]
     private let limits: MuxLimits
     private let logger: Logger
+    /// What all dials share: TLS with its CAs, and the tickets by which a crowded server knows its own kind.
+    let context: DialContext
 
     /// - Parameters:
     ///   - token: the cluster's; nil only for servers of one machine.
@@ -21,6 +27,9 @@ package struct ServerPeerDialler: PeerDialler {
         (self.token, self.trust, self.limits, self.logger) = (token, trust, limits, logger)
         instance = ClientInstance.random()
         credentials = ClientCredentials(token)
+        var configuration = ClientConfiguration(endpoints: [], tunnels: [], token: token, instance: instance)
+        configuration.trust = trust
+        context = DialContext(configuration, logger: logger)
     }
 
     package func connect(to url: String, _ owner: NIOLoopBound<any PeerConnectionOwner>) -> any PeerConnection {
@@ -28,9 +37,10 @@ package struct ServerPeerDialler: PeerDialler {
         do throws(EndpointURL.Malformed) {
             endpoint = try EndpointURL(url)
         } catch {
-            let reason = "its peer_url is malformed: \(error)"
-            owner.eventLoop.execute { owner.value.connectionEnded(reason) }
-            return ServerPeerConnection(Task {})
+            return refused("its peer_url is malformed: \(error)", owner)
+        }
+        guard endpoint.suitsPeers else {
+            return refused("its peer_url \(endpoint) has no TLS, and is dialled at a loopback address alone", owner)
         }
         var configuration = ClientConfiguration(endpoints: [endpoint], tunnels: [], token: token, instance: instance)
         configuration.name = "server"
@@ -44,6 +54,7 @@ package struct ServerPeerDialler: PeerDialler {
         var client = Client(configuration, eventLoopGroup: owner.eventLoop, logger: logger)
         client.peerOwner = owner
         client.credentials = credentials
+        client.context = context
         let running = client
         return ServerPeerConnection(
             Task {
@@ -54,6 +65,19 @@ package struct ServerPeerDialler: PeerDialler {
             }
         )
     }
+
+    private func refused(
+        _ reason: String,
+        _ owner: NIOLoopBound<any PeerConnectionOwner>
+    ) -> any PeerConnection {
+        owner.eventLoop.execute { owner.value.connectionEnded(reason) }
+        return ServerPeerConnection(Task {})
+    }
+}
+
+extension EndpointURL {
+    /// Whether servers of a cluster dial it: with TLS, or at a loopback address, and no name can stand for one.
+    package var suitsPeers: Bool { isSecure || IPAddress(host)?.isLoopback == true }
 }
 
 /// A session at another server, or the attempt to begin one.

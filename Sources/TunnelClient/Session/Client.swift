@@ -42,6 +42,8 @@ public struct Client: Service {
     var names = HostNames.shared
     /// The token with its keys, whose derivation takes a while; nil to derive them from the configuration.
     var credentials: ClientCredentials?
+    /// What dials share with those of other clients; nil for a run's own.
+    var context: DialContext?
     /// Learns of the run's sessions, if the client is a server of a cluster.
     var peerOwner: NIOLoopBound<any PeerConnectionOwner>?
 
@@ -83,7 +85,7 @@ public struct Client: Service {
     /// - Throws: ``ClientError`` if the client is refused for good, or gives up.
     public func run() async throws {
         defer { configuration.socketForward?.closeIfUnused() }
-        let context = DialContext(configuration, names: names, logger: logger)
+        let context = context ?? DialContext(configuration, names: names, logger: logger)
         do {
             if configuration.endpoints.contains(where: \.isSecure) { try context.tls.prepare() }
         } catch let problem as CertificateProblem {

@@ -20,6 +20,9 @@ final class ClusterService: ClusterDirectory {
     let state: NIOLoopBoundBox<State>
     private let healths = PeerHealths()
 
+    /// Time for which a stop waits for the store. 2 s: a request takes as long at most, and the leases end by themselves.
+    static let stopTimeout = TimeAmount.seconds(2)
+
     /// A session that wants or has a claim.
     struct Claimant {
         let place: String
@@ -106,7 +109,7 @@ final class ClusterService: ClusterDirectory {
 
     /// Leaves the cluster.
     ///
-    /// - Returns: done once the store has removed the server's entries, or was not reached.
+    /// - Returns: done once the store has removed the server's entries, or has not answered in time.
     func stop() async {
         let requests: [StoreRequest] =
             (try? await loop.submit { [state, ports] in
@@ -122,7 +125,22 @@ final class ClusterService: ClusterDirectory {
                     if case .request(_, let request) = action { request } else { nil }
                 }
             }.get()) ?? []
-        for request in requests { _ = await store.perform(request) }
+        await perform(requests, within: Self.stopTimeout)
+    }
+
+    /// Performs requests together, and waits for them up to a time.
+    private func perform(_ requests: [StoreRequest], within time: TimeAmount) async {
+        let done = loop.makePromise(of: Void.self)
+        let performing = Task { [store] in
+            await withTaskGroup(of: Void.self) { tasks in
+                for request in requests { tasks.addTask { _ = await store.perform(request) } }
+            }
+            done.succeed()
+        }
+        let timer = loop.scheduleTask(in: time) { done.succeed() }
+        try? await done.futureResult.get()
+        timer.cancel()
+        performing.cancel()
     }
 
     // MARK: Claims
@@ -270,7 +288,8 @@ final class ClusterService: ClusterDirectory {
             claimant.onLoss(Refusal(.replaced, text))
         case .probe(let number, let server, let session):
             state.value.links.link(to: server).isAlive(session) { [weak self] isAlive in
-                self?.run { $0.node.answered(number, isAlive: isAlive, now: .now) }
+                // A busy server may still have the session. The client asks again.
+                self?.run { $0.node.answered(number, isAlive: isAlive ?? true, now: .now) }
             }
         case .taken(let server, let key):
             state.value.links.link(to: server).tell(.taken(key))

@@ -75,6 +75,8 @@ final class PeerFlow: DatagramFlow {
         guard !isOver else { return }
         isOver = true
         session.run(.reset(id, code))
+        // The session calls no flow that it was told to reset.
+        home.eventLoop.execute { [home] in home.value = nil }
     }
 }
 

@@ -12,11 +12,31 @@ import TunnelCore
 /// ```
 ///
 /// It lives on one event loop.
-final class PeerLink: PeerConnectionOwner {
+final class PeerLink {
     private enum State {
         case idle
-        case dialling(any PeerConnection)
-        case open(any PeerConnection, any StreamOpener)
+        case dialling(PeerAttempt, any PeerConnection)
+        case open(PeerAttempt, any PeerConnection, any StreamOpener)
+
+        var attempt: PeerAttempt? {
+            switch self {
+            case .idle: nil
+            case .dialling(let attempt, _), .open(let attempt, _, _): attempt
+            }
+        }
+
+        var connection: (any PeerConnection)? {
+            switch self {
+            case .idle: nil
+            case .dialling(_, let connection), .open(_, let connection, _): connection
+            }
+        }
+
+        /// What opens streams; nil without a session that lives.
+        var opener: (any StreamOpener)? {
+            guard case .open(_, _, let opener) = self, !opener.sessionLoop.isEnded else { return nil }
+            return opener
+        }
     }
 
     /// A visitor that waits for the session.
@@ -76,9 +96,7 @@ final class PeerLink: PeerConnectionOwner {
     }
 
     /// Whether the session lives.
-    var isOpen: Bool {
-        if case .open(_, let opener) = state { !opener.sessionLoop.isEnded } else { false }
-    }
+    var isOpen: Bool { state.opener != nil }
 
     // MARK: Streams
 
@@ -139,7 +157,7 @@ final class PeerLink: PeerConnectionOwner {
 
     /// What the flow of a new sender belongs to. While the session is dialled its datagrams are dropped.
     func flow(_ destination: PeerDestination, from remote: SocketAddress) -> IngressFlow.Admission {
-        guard case .open(_, let opener) = state, !opener.sessionLoop.isEnded else {
+        guard let opener = state.opener else {
             withSession({ _ in }, fail: {})
             return .refused
         }
@@ -159,14 +177,10 @@ final class PeerLink: PeerConnectionOwner {
 
     /// Asks whether a session at the other server has a client that answers.
     ///
-    /// - Parameter then: called once; false also if the server is not reached.
-    func isAlive(_ session: [UInt8], then: @escaping (Bool) -> Void) {
-        withSession { opener in
-            let request = OpenRequest(destination: PeerDestination.life(session: session).text, visitor: "server")
-            opener.open(PeerQuestion(opener.sessionLoop, then), request)
-        } fail: {
-            then(false)
-        }
+    /// - Parameter then: called once; false also if the server is not reached, and nil if it was reached and had no room for
+    ///   the question.
+    func isAlive(_ session: [UInt8], then: @escaping (Bool?) -> Void) {
+        ask(.life(session: session), then)
     }
 
     /// Asks the other server for its clients.
@@ -189,20 +203,36 @@ final class PeerLink: PeerConnectionOwner {
 
     /// Sends a report, which has no answer. If the server is not reached, nothing happens.
     func tell(_ report: PeerDestination) {
-        guard report.fits else { return }
+        if report.fits { ask(report) { _ in } }
+    }
+
+    /// Sends a question, whose stream counts until its answer.
+    private func ask(_ question: PeerDestination, _ then: @escaping (Bool?) -> Void) {
+        streams += 1
+        idleTimer?.cancel()
+        let end: (Bool?) -> Void = { [weak self] answer in
+            self?.streamEnded()
+            then(answer)
+        }
         withSession { opener in
             opener.open(
-                PeerQuestion(opener.sessionLoop) { _ in },
-                OpenRequest(destination: report.text, visitor: "server")
+                PeerQuestion(opener.sessionLoop, end),
+                OpenRequest(destination: question.text, visitor: "server")
             )
         } fail: {
+            end(false)
         }
     }
 
     private func streamEnded() {
         streams -= 1
         onStreamEnd()
+        closeWhenIdle()
+    }
+
+    private func closeWhenIdle() {
         guard streams == 0 else { return }
+        idleTimer?.cancel()
         idleTimer = loop.assumeIsolated().scheduleTask(in: Self.idleTimeout) { [weak self] in
             guard let self, streams == 0 else { return }
             close()
@@ -213,12 +243,14 @@ final class PeerLink: PeerConnectionOwner {
 
     /// Performs work in the session, at once or when it has begun.
     private func withSession(_ begin: @escaping (any StreamOpener) -> Void, fail: @escaping () -> Void) {
-        if case .open(_, let opener) = state, !opener.sessionLoop.isEnded { return begin(opener) }
+        if let opener = state.opener { return begin(opener) }
         guard waiting.count < Self.waitingVisitors else { return fail() }
         waiting.append(Waiting(until: .now() + Self.timeout, begin: begin, fail: fail))
         watchDeadline()
         guard case .idle = state else { return }
-        state = .dialling(dialler.connect(to: url, NIOLoopBound<any PeerConnectionOwner>(self, eventLoop: loop)))
+        let attempt = PeerAttempt(self)
+        let owner = NIOLoopBound<any PeerConnectionOwner>(attempt, eventLoop: loop)
+        state = .dialling(attempt, dialler.connect(to: url, owner))
     }
 
     private func watchDeadline() {
@@ -234,11 +266,10 @@ final class PeerLink: PeerConnectionOwner {
         }
     }
 
-    func connectionBegan(_ opener: any StreamOpener) {
-        switch state {
-        case .idle: return
-        case .dialling(let connection), .open(let connection, _): state = .open(connection, opener)
-        }
+    /// A session has begun, or continues on another carrier.
+    func began(_ attempt: PeerAttempt, _ opener: any StreamOpener) {
+        guard let connection = state.connection, state.attempt === attempt else { return }
+        state = .open(attempt, connection, opener)
         health.succeeded()
         onChange(true)
         timer?.cancel()
@@ -246,10 +277,12 @@ final class PeerLink: PeerConnectionOwner {
         let ready = waiting
         waiting = []
         for visitor in ready { visitor.begin(opener) }
+        closeWhenIdle()
     }
 
-    func connectionEnded(_ reason: String) {
-        if case .idle = state { return }
+    /// A session is over, or was not begun.
+    func ended(_ attempt: PeerAttempt, _ reason: String) {
+        guard state.attempt === attempt else { return }
         state = .idle
         if !isClosing { health.failed() }
         logger.info("link to a server of the cluster has ended", metadata: ["reason": "\(reason)"])
@@ -271,10 +304,8 @@ final class PeerLink: PeerConnectionOwner {
         isClosing = true
         defer { isClosing = false }
         idleTimer?.cancel()
-        switch state {
-        case .idle: return
-        case .dialling(let connection), .open(let connection, _): connection.close()
-        }
-        connectionEnded("it is not needed")
+        guard let attempt = state.attempt else { return }
+        state.connection?.close()
+        ended(attempt, "it is not needed")
     }
 }

@@ -3,12 +3,16 @@ import NIOCore
 import TunnelCore
 
 /// The end of a stream that only asks or reports something.
+///
+/// ACCEPT means yes, and RESET means no. A server that was reached and has no room for the stream, or none in time, has not
+/// answered.
 final class PeerQuestion: StreamEnd {
     private let session: SessionLoop
-    private var then: ((Bool) -> Void)?
+    private var then: ((Bool?) -> Void)?
     private var id: StreamID?
 
-    init(_ session: SessionLoop, _ then: @escaping (Bool) -> Void) {
+    /// - Parameter then: called once; nil means that there is no answer.
+    init(_ session: SessionLoop, _ then: @escaping (Bool?) -> Void) {
         (self.session, self.then) = (session, then)
     }
 
@@ -20,9 +24,10 @@ final class PeerQuestion: StreamEnd {
         session.run(.finished(id))
     }
 
-    private func answer(_ isAlive: Bool) {
-        then?(isAlive)
-        then = nil
+    private func answer(_ answer: Bool?) {
+        let then = then
+        self.then = nil
+        then?(answer)
     }
 
     func accepted() { answer(true) }
@@ -37,6 +42,6 @@ final class PeerQuestion: StreamEnd {
     func pauseReading() {}
     func resumeReading() {}
     func detach() { answer(false) }
-    func reset(_ code: ResetCode) { answer(false) }
-    func abort(_ code: ResetCode) { answer(false) }
+    func reset(_ code: ResetCode) { answer(code == .busy || code == .timeout ? nil : false) }
+    func abort(_ code: ResetCode) { reset(code) }
 }

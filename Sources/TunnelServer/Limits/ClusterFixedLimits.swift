@@ -73,12 +73,22 @@ extension FixedLimit {
             "a flood of unknown names costs the store little"
         ),
         FixedLimit(
+            "Names that are on their way from the store at a time",
+            .count(cluster.nameReads),
+            "etcd answers them within milliseconds, and further names wait"
+        ),
+        FixedLimit(
+            "Time for which a name waits for its turn",
+            .time(cluster.nameWait),
+            "the store is too slow then, and the visitor is refused"
+        ),
+        FixedLimit(
             "Claims of one name",
             .count(cluster.claimsOfName),
             "further members of a group get no visitors from this server"
         ),
         FixedLimit(
-            "Names that are read from the store at a time",
+            "Visitors that wait for the store to find their names",
             .count(cluster.lookups),
             "more visitors of unknown names are refused"
         ),
@@ -191,6 +201,11 @@ extension FixedLimit {
             "Time for which visitors avoid a server that was not reached",
             .time(PeerHealths.avoidance),
             "a server that restarts gets visitors soon"
+        ),
+        FixedLimit(
+            "Time for which a server that stops waits for the store",
+            .time(ClusterService.stopTimeout),
+            "its leases end by themselves"
         ),
         FixedLimit(
             "Sessions of other servers at a server",

@@ -68,6 +68,10 @@ enum ClusterTable {
         cluster.peerURL = text
         do throws(EndpointURL.Malformed) {
             let url = try EndpointURL(text)
+            guard url.suitsPeers else {
+                let problem = "other servers do not dial \(url), since it has no TLS"
+                return table.report("peer_url", "\(problem); write wss://, or a loopback address for one machine")
+            }
             if url.path != "/peer" {
                 table.warn("peer_url", "the path of other servers is /peer, and a front must lead \(url.path) there")
             }

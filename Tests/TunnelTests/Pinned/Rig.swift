@@ -24,7 +24,7 @@ final class Rig {
     /// Streams whose pending connect was cancelled.
     var abandonedConnects: [UInt32] { owner.abandonedConnects }
 
-    private let session: SessionLoop
+    let session: SessionLoop
     private let owner: RecordingOwner
     private let statistics: TunnelStatistics
     private var pipes: [ObjectIdentifier: StreamPipe] = [:]
