@@ -25,7 +25,11 @@ final class CarrierRelay: VisitorStreamReceiver {
         onFailure: @escaping () -> Void
     ) {
         (self.carrier, self.channel, self.onAccept, self.onFailure) = (carrier, channel, onAccept, onFailure)
-        visitor = RoutedVisitor(description: origin.address, address: nil, publicAddress: "")
+        visitor = RoutedVisitor(
+            description: origin.address,
+            address: nil,
+            publicAddress: carrier.deflate?.relayText ?? ""
+        )
     }
 
     /// Asks the home.

@@ -273,8 +273,8 @@ public struct Server: Service {
                 await withTaskGroup(of: Void.self) { drains in
                     for session in sessions { drains.addTask { try? await session.drain(reason).get() } }
                     drains.addTask { for visitor in visitors { try? await visitor.closeFuture.get() } }
+                    drains.addTask { await member?.finishVisitors() }
                 }
-                await member?.finishVisitors()
             }
             group.addTask { try? await Task.sleep(for: core.configuration.drainTimeout) }
             await group.next()

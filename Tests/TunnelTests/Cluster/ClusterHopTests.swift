@@ -218,8 +218,11 @@ struct ClusterMoveTests {
         }
     }
 
-    @Test("A client whose next connection reaches another server goes on with its session and its streams")
-    func resumeElsewhere() async throws {
+    @Test(
+        "A client whose next connection reaches another server goes on with its session and its streams, also compressed",
+        arguments: [false, true]
+    )
+    func resumeElsewhere(compresses: Bool) async throws {
         let service = try TCPService.echo()
         defer { service.stop() }
         let target = service.port
@@ -227,7 +230,14 @@ struct ClusterMoveTests {
             let port = try FreePorts.next()
             let relay = try FaultRelay(to: cluster.members[0].port)
             let (urls, log) = (Mailbox<String>(), CollectedLog())
-            let client = try cluster.client("ws://127.0.0.1:\(relay.port)", port: port, to: target, log: log, urls)
+            let client = try cluster.client(
+                "ws://127.0.0.1:\(relay.port)",
+                port: port,
+                to: target,
+                compresses: compresses,
+                log: log,
+                urls
+            )
             let running = Task { try await client.run() }
             _ = try await urls.next("the tunnel is public")
             for member in cluster.members { try await cluster.waitForPort(port, at: member) }
@@ -237,7 +247,8 @@ struct ClusterMoveTests {
                 relay.setTarget(cluster.members[number].port)
                 relay.cut(.reset)
                 try await eventually("the session continues") { log.count("session resumed") == number }
-                for visitor in visitors { try await echo("after \(number)", visitor) }
+                let text = String(repeating: "after \(number), ", count: 2_000)
+                for visitor in visitors { try await echo(text, visitor) }
             }
             try require(log.count("session opened") == 1, "another session: \(log.text)")
             try require(cluster.members[2].log.count("carrier relayed") == 1, cluster.members[2].log.text)

@@ -107,6 +107,7 @@ struct RunningCluster: Sendable {
         to target: UInt16,
         tunnels: [TunnelSpec]? = nil,
         servers: Int = 1,
+        compresses: Bool = false,
         log: CollectedLog = CollectedLog(),
         _ published: Mailbox<String>
     ) throws -> Client {
@@ -118,6 +119,7 @@ struct RunningCluster: Sendable {
         )
         configuration.drainTimeout = .seconds(1)
         configuration.servers = servers
+        configuration.isCompressing = compresses
         return Client(configuration, logger: log.logger) { event in
             if case .tunnel(let url, _) = event { published.put(url) }
         }
