@@ -126,7 +126,7 @@ final class RawVisitor: ChannelInboundHandler {
         guard let farewell else { return SocketReset.afterSending(context.channel, within: RoutedStream.lingering) }
         let channel = context.channel
         context.writeAndFlush(wrapOutboundOut(farewell), promise: nil)
-        context.close(mode: .output, promise: nil)
+        SocketOptions.finishOutput(context)
         context.eventLoop.assumeIsolated().scheduleTask(in: RoutedStream.lingering) { channel.close(promise: nil) }
     }
 
@@ -220,7 +220,9 @@ extension RawVisitor: VisitorStreamReceiver {
         // NIO drops what is unwritten when both directions are closed.
         let written = context.eventLoop.makePromise(of: Void.self)
         written.futureResult.assumeIsolated().whenComplete { _ in
-            self.context?.close(mode: self.closesAtEnd ? .all : .output, promise: nil)
+            guard let context = self.context else { return }
+            SocketOptions.finishOutput(context)
+            if self.closesAtEnd { context.close(promise: nil) }
         }
         context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: written)
     }
