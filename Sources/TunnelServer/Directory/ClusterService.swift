@@ -15,7 +15,7 @@ final class ClusterService: ClusterDirectory {
     let ports: RemotePorts
     let metrics: ClusterMetrics
     /// The tunnel of a session of this server.
-    private let ownMember: @Sendable (Claim) -> RouteMember?
+    let ownMember: @Sendable (Claim) -> RouteMember?
     private let logger: Logger
     let state: NIOLoopBoundBox<State>
     private let healths = PeerHealths()
@@ -214,7 +214,7 @@ final class ClusterService: ClusterDirectory {
     }
 
     /// - Parameter onMoved: called if the home does not have what is asked for.
-    private func relay(
+    func relay(
         _ destination: PeerDestination,
         to home: ServerID,
         tunnel: UInt16 = 0,
@@ -335,53 +335,5 @@ final class ClusterService: ClusterDirectory {
     private func answered(_ state: inout State) {
         if !state.store.isUp { logger.notice("the cluster's store answers") }
         state.store.answered()
-    }
-
-    // MARK: Ports of other servers
-
-    /// Listens at a port that a session of another server has, or ceases to.
-    private func portChanged(_ place: ClaimPlace) {
-        let all = state.value.node.claims(of: place)
-        let claims = all.filter { $0.claim.home != id }
-        switch place {
-        case .tcp(let port):
-            let own = all.filter { $0.claim.home == id }.compactMap { ownMember($0.claim) }
-            ports.update(.port(port), claims.map { member($0.claim) } + own)
-        case .udp(let port):
-            ports.update(.udp(port), [], flows: claims.first.map { flows($0.claim) })
-        case .name:
-            break
-        }
-    }
-
-    /// The record of a claim's server may come later than the claim. So it is looked for when a visitor comes.
-    private func member(_ claim: Claim) -> RouteMember {
-        let destination = PeerDestination.tunnel(claim.tunnel, session: claim.session)
-        return relay(destination, to: claim.home, tunnel: claim.tunnel, of: claim.client) {}
-    }
-
-    private func flows(_ claim: Claim) -> RemotePorts.Flows {
-        let destination = PeerDestination.tunnel(claim.tunnel, session: claim.session)
-        return { [state] remote in
-            state.value.link(to: claim.home)?.flow(destination, from: remote) ?? .refused
-        }
-    }
-}
-
-extension Refusal {
-    /// The refusal of a claim, in words for the client's user.
-    init(_ refusal: ClaimRefusal, place: String, now: Int64) {
-        switch refusal {
-        case .held(let other):
-            let seconds = max(0, now - other.claim.since)
-            self.init(.portInUse, "\(place) is held by \(other.claim.client) at another server since \(seconds) s")
-        case .heldBySame(let other):
-            let text = "\(place) is held by another running process of \(other.claim.client), at server"
-            self.init(.portInUse, "\(text) \(other.claim.home)")
-        case .storeUnreachable:
-            self.init(.busy, "the cluster's store does not answer, so no place can be claimed now", retryAfter: 2)
-        case .limit(let limit):
-            self.init(.busy, "this server may have \(limit) places in its cluster", retryAfter: 30)
-        }
     }
 }
