@@ -108,11 +108,12 @@ final class ClientSession: ClientSessionOwner {
         listeners.begin(forwards)
     }
 
-    /// Tunnels were added or removed: requests the ports of new ones.
+    /// Tunnels were added or removed, or are this session's now: requests the ports of new ones.
     func tunnelsChanged() {
         for (index, entry) in source.entries.enumerated() {
             if tunnels.indices.contains(index) {
                 if entry.isRemoved, !tunnels[index].isRemoved { remove(index) }
+                if !entry.isRemoved, tunnels[index].isRemoved, part?.includes(entry.spec) == true { adopt(index) }
             } else {
                 let tunnel = tunnel(index, entry)
                 tunnels.append(tunnel)
@@ -144,7 +145,7 @@ final class ClientSession: ClientSessionOwner {
             service: entry.spec.service,
             totals: totals
         )
-        // A tunnel of the first session alone is none of this one's.
+        // A tunnel of one session alone may be another one's.
         let isRemoved = entry.isRemoved || part?.includes(entry.spec) == false
         return Tunnel(spec: entry.spec, way: way, statistics: statistics, isRemoved: isRemoved)
     }
@@ -152,6 +153,13 @@ final class ClientSession: ClientSessionOwner {
     /// The rules of SOCKS tunnels were replaced: resets the streams that they do not allow any more.
     func openRulesChanged() {
         socksDestinations.update(openPolicy(), sessionLoop, logger)
+    }
+
+    /// Takes a tunnel that another session of the client has had alone.
+    private func adopt(_ index: Int) {
+        tunnels[index].isRemoved = false
+        progress.tunnel(index, tunnels[index].spec.description, isRemoved: false)
+        bind(index)
     }
 
     private func remove(_ index: Int) {

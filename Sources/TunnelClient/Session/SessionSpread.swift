@@ -5,6 +5,9 @@ import TunnelCore
 
 /// The sessions that one client keeps at different servers: the server of each, and the tunnels that each has made public.
 ///
+/// One session has the tunnels that no group can share: the first one, and another one from the end of its server's session
+/// on. So these tunnels have a server as long as any is left.
+///
 /// The ids of all sessions of one server process begin with the same four bytes.
 final class SessionSpread: Sendable {
     private struct Place {
@@ -19,6 +22,18 @@ final class SessionSpread: Sendable {
         var places: [Int: Place] = [:]
         /// The numbers of the sessions in which a tunnel is public, by tunnel.
         var published: [Int: Set<Int>] = [:]
+        /// The number of the session that has the tunnels that no group can share.
+        var keeper = 0
+        var onMove: @Sendable () -> Void = {}
+
+        /// Gives these tunnels to a session that lives, if their own is over.
+        ///
+        /// - Returns: whether another one has them now.
+        mutating func chooseKeeper() -> Bool {
+            guard places[keeper] == nil, let next = places.keys.min() else { return false }
+            keeper = next
+            return true
+        }
     }
 
     private let state = Mutex(State())
@@ -42,16 +57,28 @@ final class SessionSpread: Sendable {
                 return false
             }
             state.places[number] = place
+            _ = state.chooseKeeper()
             return true
         }
     }
 
     /// Records the end of a session, unless another one of the same number has begun.
     func left(_ session: [UInt8], by number: Int) {
-        state.withLock { state in
-            if state.places[number]?.session == session { state.places[number] = nil }
+        let onMove = state.withLock { state in
+            guard state.places[number]?.session == session else { return nil as (@Sendable () -> Void)? }
+            state.places[number] = nil
+            return state.chooseKeeper() ? state.onMove : nil
         }
+        onMove?()
     }
+
+    /// - Parameter onMove: called when another session has the tunnels that no group can share.
+    func observe(_ onMove: @escaping @Sendable () -> Void) {
+        state.withLock { $0.onMove = onMove }
+    }
+
+    /// Whether a session has the tunnels that no group can share.
+    func keepsUnshared(_ number: Int) -> Bool { state.withLock { $0.keeper == number } }
 
     /// The endpoints of the other sessions.
     func endpoints(besides number: Int) -> Set<EndpointURL> {
