@@ -51,6 +51,20 @@ struct SessionSpreadTests {
         #expect(spread.takes(Self.session(1, 3), at: endpoint, for: 0) && spread.keepsUnshared(0))
     }
 
+    @Test("The tunnels that cannot be shared leave a server that stops, if another one has a session")
+    func leaves() throws {
+        let spread = SessionSpread(on: loop)
+        let endpoint = try EndpointURL("ws://a")
+        #expect(spread.takes(Self.session(1, 1), at: endpoint, for: 0))
+        spread.leaves(Self.session(1, 1), by: 0)
+        #expect(spread.keepsUnshared(0), "there is no other one")
+        #expect(spread.takes(Self.session(2, 1), at: endpoint, for: 1) && spread.keepsUnshared(1))
+        spread.leaves(Self.session(2, 9), by: 1)
+        #expect(spread.takes(Self.session(3, 1), at: endpoint, for: 0) && spread.keepsUnshared(1))
+        spread.leaves(Self.session(2, 1), by: 1)
+        #expect(spread.keepsUnshared(0))
+    }
+
     @Test("A tunnel is reported when it is public in the first session, and again after it was public in none")
     func tunnels() {
         let spread = SessionSpread(on: loop)

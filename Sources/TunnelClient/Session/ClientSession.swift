@@ -15,6 +15,8 @@ final class ClientSession: ClientSessionOwner {
         case lostLane(LaneID, LostCarrier)
         /// A lane was left.
         case leftLane(LaneID)
+        /// The server is stopping, and has closed the ports. Streams go on until they end.
+        case goingAway(Refusal)
         /// The server asks for another carrier within so many seconds.
         case renewal(within: UInt32)
         /// The session is over; `refused` is set if the server refused a port for good.
@@ -305,6 +307,9 @@ final class ClientSession: ClientSessionOwner {
         logger.notice("server is going away", metadata: ["reason": "\(reason)"])
         isServerGoingAway = true
         listeners.pause(forwards)
+        part?.withdrewAll()
+        // Another reason is the client's own, and another server has it too.
+        if reason.code == .goingAway { onEvent?(.goingAway(reason)) }
     }
 
     func session(_ sessionLoop: SessionLoop, lost carrier: LostCarrier) {
@@ -340,7 +345,8 @@ final class ClientSession: ClientSessionOwner {
         cancelRetries()
         forwards.stop()
         listeners.pause(forwards)
-        part?.withdrewAll()
+        // The next session of the same number may have them already.
+        if !isServerGoingAway { part?.withdrewAll() }
         // A server ends a session that drains once it has got the ends of all streams.
         if isDraining, case .peer(let reason) = end, reason.code == .goingAway { isDelivered = true }
         onEvent?(.ended(end, refused: refused))

@@ -5,14 +5,15 @@ import TunnelCore
 
 /// The sessions that one client keeps at different servers: the server of each, and the tunnels that each has made public.
 ///
-/// One session has the tunnels that no group can share: the first one, and another one from the end of its server's session
-/// on. So these tunnels have a server as long as any is left.
+/// One session has the tunnels that no group can share: the first one, and another one once its server stops or it is over. So these tunnels have a server as long as any is left.
 ///
 /// The ids of all sessions of one server process begin with the same four bytes.
 final class SessionSpread: Sendable {
     private struct Place {
         let session: [UInt8]
         let endpoint: EndpointURL
+        /// Whether the server is stopping.
+        var isLeaving = false
 
         var server: ArraySlice<UInt8> { session.prefix(4) }
     }
@@ -30,7 +31,9 @@ final class SessionSpread: Sendable {
         ///
         /// - Returns: whether another one has them now.
         mutating func chooseKeeper() -> Bool {
-            guard places[keeper] == nil, let next = places.keys.min() else { return false }
+            guard places[keeper]?.isLeaving ?? true, let next = places.filter({ !$0.value.isLeaving }).keys.min() else {
+                return false
+            }
             keeper = next
             return true
         }
@@ -67,6 +70,16 @@ final class SessionSpread: Sendable {
         let onMove = state.withLock { state in
             guard state.places[number]?.session == session else { return nil as (@Sendable () -> Void)? }
             state.places[number] = nil
+            return state.chooseKeeper() ? state.onMove : nil
+        }
+        onMove?()
+    }
+
+    /// Records that the server of a session is stopping, which has closed the session's ports.
+    func leaves(_ session: [UInt8], by number: Int) {
+        let onMove = state.withLock { state in
+            guard state.places[number]?.session == session else { return nil as (@Sendable () -> Void)? }
+            state.places[number]?.isLeaving = true
             return state.chooseKeeper() ? state.onMove : nil
         }
         onMove?()
