@@ -43,6 +43,12 @@ extension ClusterNode {
         return act(now)
     }
 
+    /// Gives all claims back that were granted: their ports are closed, and their sessions end with the last streams.
+    package mutating func giveBackAll(now: Instant) -> [Action] {
+        for entry in claims.inOrder(where: { $0.deadline == nil && !$0.isDropped }) { giveBack(entry.claim.key) }
+        return act(now)
+    }
+
     private mutating func giveBack(_ key: ClaimKey) {
         guard let entry = claims[key] else { return }
         claims.markDropped(key)

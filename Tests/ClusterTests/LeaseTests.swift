@@ -8,6 +8,25 @@ private typealias Script = ScriptedNode
 @Suite("Leases and the life of a server") struct LeaseTests {
     private let key = ScriptedNode.key()
 
+    @Test("a server that drains gives back the claims that it has, and those that wait are decided first")
+    func givesBack() {
+        var script = Script.joined()
+        let first = script.want(Script.key())
+        script.granted(11)
+        let second = script.want(Script.key(.tcp(9)))
+        script.with { $0.giveBackAll(now: $1) }
+        #expect(script.changes.contains(.release(Script.key(), epoch: Revision(11))))
+        script.granted(12)
+        #expect(script.takeActions().contains(.granted(second)))
+        script.answer(.released)
+        script.with { $0.giveBackAll(now: $1) }
+        #expect(script.changes == [.release(Script.key(.tcp(9)), epoch: Revision(12))])
+        script.answer(.released)
+        script.drop(first)
+        script.drop(second)
+        #expect(script.changes.isEmpty && script.node.claims.count == 0)
+    }
+
     @Test("a lease is kept alive every 3 s, counted from the request")
     func keepAlive() {
         var script = Script.joined()

@@ -207,6 +207,37 @@ struct ClusterTests {
         }
     }
 
+    @Test("A client leaves a server that stops at once, while a visitor's stream there goes on")
+    func leavesAtOnce() async throws {
+        try await Scenario.run { scenario in
+            let cluster = try await ClusterScenario.start(2, members: 1, in: scenario)
+            let servers = try await cluster.startAll()
+            let service = try TCPService.echo()
+            defer { service.stop() }
+            let client = try cluster.client(to: service.port)
+            _ = try await client.tunnel(to: service.port)
+            for place in cluster.places { try await cluster.expectEcho(at: place) }
+            let home = try await cluster.home(among: servers)
+            let visitors = try cluster.places.map { try TCPSocket(port: cluster.port, address: $0.address) }
+            func echo(_ visitor: TCPSocket) async throws {
+                try await onThread {
+                    try visitor.send("ping")
+                    try require(try visitor.receive(exactly: 4) == Array("ping".utf8), "no echo")
+                }
+            }
+            for visitor in visitors { try await echo(visitor) }
+            servers[home].signal(SIGTERM)
+            // The drain takes up to 30 s.
+            _ = try await client.tunnel(to: service.port, skip: 1, within: .seconds(15))
+            try await cluster.expectEcho(at: cluster.places[1 - home], within: .seconds(5))
+            for visitor in visitors { try await echo(visitor) }
+            for visitor in visitors { visitor.close() }
+            #expect(try await servers[home].exitStatus() == .exited(0))
+            try await cluster.expectEcho(at: cluster.places[1 - home])
+            #expect(client.process.errors.lines.count { $0.hasSubstring("session lost") } == 0, "\(client.process)")
+        }
+    }
+
     @Test("The death of etcd's leader costs nothing but a moment without new ports")
     func leader() async throws {
         try await Scenario.run { scenario in

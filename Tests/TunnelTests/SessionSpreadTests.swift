@@ -1,5 +1,6 @@
 import Mux
 import NIOEmbedded
+import TestSupport
 import Testing
 
 @testable import TunnelClient
@@ -28,6 +29,40 @@ struct SessionSpreadTests {
         #expect(!spread.takes(Self.session(1, 5), at: b, for: 1), "an older session has ended")
         spread.left(Self.session(1, 3), by: 0)
         #expect(spread.takes(Self.session(1, 5), at: b, for: 1))
+    }
+
+    @Test("The first session has the tunnels that cannot be shared, and another one from its end on")
+    func keeper() throws {
+        let spread = SessionSpread(on: loop)
+        let endpoint = try EndpointURL("ws://a")
+        let moves = Mailbox<Int>()
+        spread.observe { moves.put(spread.keepsUnshared(0) ? 0 : 1) }
+        #expect(spread.keepsUnshared(0) && !spread.keepsUnshared(1))
+        #expect(spread.takes(Self.session(1, 1), at: endpoint, for: 0))
+        #expect(spread.takes(Self.session(2, 1), at: endpoint, for: 1))
+        spread.left(Self.session(2, 1), by: 1)
+        #expect(spread.takes(Self.session(2, 2), at: endpoint, for: 1) && moves.all.isEmpty)
+        spread.left(Self.session(1, 1), by: 0)
+        #expect(moves.all == [1])
+        #expect(spread.takes(Self.session(1, 2), at: endpoint, for: 0) && spread.keepsUnshared(1), "it stays there")
+        spread.left(Self.session(1, 2), by: 0)
+        spread.left(Self.session(2, 2), by: 1)
+        #expect(moves.all == [1], "no session is left")
+        #expect(spread.takes(Self.session(1, 3), at: endpoint, for: 0) && spread.keepsUnshared(0))
+    }
+
+    @Test("The tunnels that cannot be shared leave a server that stops, if another one has a session")
+    func leaves() throws {
+        let spread = SessionSpread(on: loop)
+        let endpoint = try EndpointURL("ws://a")
+        #expect(spread.takes(Self.session(1, 1), at: endpoint, for: 0))
+        spread.leaves(Self.session(1, 1), by: 0)
+        #expect(spread.keepsUnshared(0), "there is no other one")
+        #expect(spread.takes(Self.session(2, 1), at: endpoint, for: 1) && spread.keepsUnshared(1))
+        spread.leaves(Self.session(2, 9), by: 1)
+        #expect(spread.takes(Self.session(3, 1), at: endpoint, for: 0) && spread.keepsUnshared(1))
+        spread.leaves(Self.session(2, 1), by: 1)
+        #expect(spread.keepsUnshared(0))
     }
 
     @Test("A tunnel is reported when it is public in the first session, and again after it was public in none")

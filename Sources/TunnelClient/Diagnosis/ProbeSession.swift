@@ -169,7 +169,7 @@ final class ProbeSession: Sendable {
             switch signal {
             case .lost(let lost, _): return lost.reason
             case .ended(let end): return end.description
-            case .lostLane, .renewal, .reminder: continue
+            case .lostLane, .renewal, .goingAway, .reminder: continue
             }
         }
         return "the session has ended"

@@ -109,7 +109,10 @@ public struct Client: Service {
         let runs = makeRuns(loop, context, totals, listeners)
         let current = CurrentSessions(all: runs.map(\.current))
         let queue = ReloadQueue(read: readConfiguration)
+        let spread = runs[0].dialler.part?.spread
         tunnels.observe { for session in current.sessions { session.tunnelsChanged() } }
+        spread?.observe { for session in current.sessions { session.tunnelsChanged() } }
+        defer { spread?.observe {} }
         forwards.observe { loop.execute { listeners.value.forwardsChanged() } }
         loop.execute { listeners.value.start() }
         let admin = try await startAdmin(
@@ -119,7 +122,7 @@ public struct Client: Service {
                 RunProgress(
                     parts: runs.map(\.dialler.progress),
                     tunnels: tunnels,
-                    spread: runs[0].dialler.part?.spread
+                    spread: spread
                 ),
                 totals,
                 runs[0].dialler.memory,

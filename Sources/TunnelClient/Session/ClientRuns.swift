@@ -166,7 +166,7 @@ extension Client {
                 return run.current.hold(session)
             }
         } catch {
-            run.current.session?.end()
+            for session in run.current.all { session.end() }
             throw error
         }
     }

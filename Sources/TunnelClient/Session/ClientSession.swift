@@ -15,6 +15,8 @@ final class ClientSession: ClientSessionOwner {
         case lostLane(LaneID, LostCarrier)
         /// A lane was left.
         case leftLane(LaneID)
+        /// The server is stopping, and has closed the ports. Streams go on until they end.
+        case goingAway(Refusal)
         /// The server asks for another carrier within so many seconds.
         case renewal(within: UInt32)
         /// The session is over; `refused` is set if the server refused a port for good.
@@ -108,11 +110,12 @@ final class ClientSession: ClientSessionOwner {
         listeners.begin(forwards)
     }
 
-    /// Tunnels were added or removed: requests the ports of new ones.
+    /// Tunnels were added or removed, or are this session's now: requests the ports of new ones.
     func tunnelsChanged() {
         for (index, entry) in source.entries.enumerated() {
             if tunnels.indices.contains(index) {
                 if entry.isRemoved, !tunnels[index].isRemoved { remove(index) }
+                if !entry.isRemoved, tunnels[index].isRemoved, part?.includes(entry.spec) == true { adopt(index) }
             } else {
                 let tunnel = tunnel(index, entry)
                 tunnels.append(tunnel)
@@ -144,7 +147,7 @@ final class ClientSession: ClientSessionOwner {
             service: entry.spec.service,
             totals: totals
         )
-        // A tunnel of the first session alone is none of this one's.
+        // A tunnel of one session alone may be another one's.
         let isRemoved = entry.isRemoved || part?.includes(entry.spec) == false
         return Tunnel(spec: entry.spec, way: way, statistics: statistics, isRemoved: isRemoved)
     }
@@ -152,6 +155,13 @@ final class ClientSession: ClientSessionOwner {
     /// The rules of SOCKS tunnels were replaced: resets the streams that they do not allow any more.
     func openRulesChanged() {
         socksDestinations.update(openPolicy(), sessionLoop, logger)
+    }
+
+    /// Takes a tunnel that another session of the client has had alone.
+    private func adopt(_ index: Int) {
+        tunnels[index].isRemoved = false
+        progress.tunnel(index, tunnels[index].spec.description, isRemoved: false)
+        bind(index)
     }
 
     private func remove(_ index: Int) {
@@ -297,6 +307,9 @@ final class ClientSession: ClientSessionOwner {
         logger.notice("server is going away", metadata: ["reason": "\(reason)"])
         isServerGoingAway = true
         listeners.pause(forwards)
+        part?.withdrewAll()
+        // Another reason is the client's own, and another server has it too.
+        if reason.code == .goingAway { onEvent?(.goingAway(reason)) }
     }
 
     func session(_ sessionLoop: SessionLoop, lost carrier: LostCarrier) {
@@ -332,7 +345,8 @@ final class ClientSession: ClientSessionOwner {
         cancelRetries()
         forwards.stop()
         listeners.pause(forwards)
-        part?.withdrewAll()
+        // The next session of the same number may have them already.
+        if !isServerGoingAway { part?.withdrewAll() }
         // A server ends a session that drains once it has got the ends of all streams.
         if isDraining, case .peer(let reason) = end, reason.code == .goingAway { isDelivered = true }
         onEvent?(.ended(end, refused: refused))

@@ -124,6 +124,9 @@ final class ClientSessionHandle: DialledSession {
             case .lost(let carrier): lost(carrier)
             case .lostLane(let lane, let carrier): lost(carrier, of: lane)
             case .leftLane(let lane): inside.value.forget(lane)
+            case .goingAway(let reason):
+                part?.spread.leaves(id, by: part?.number ?? 0)
+                signal.yield(.goingAway(retryAfter: reason.retryAfter))
             case .renewal(let seconds):
                 let wait = Double.random(in: 0...Double(seconds))
                 inside.value.renewsAll = true

@@ -1,8 +1,19 @@
 import Synchronization
 
 /// The present session, shared between the loop that dials and the tasks that renew and stop it.
+///
+/// Earlier ones whose servers are stopping live beside it until their last streams have ended.
 final class CurrentSession: Sendable {
-    private let stored = Mutex<(session: ClientSessionHandle?, isStopping: Bool)>((nil, false))
+    private struct State {
+        var session: ClientSessionHandle?
+        /// Earlier sessions that live.
+        var leaving: [ClientSessionHandle] = []
+        var isStopping = false
+
+        var all: [ClientSessionHandle] { (session.map { [$0] } ?? []) + leaving }
+    }
+
+    private let stored = Mutex(State())
     let waits: DialWaits
 
     init(waits: DialWaits) {
@@ -28,6 +39,9 @@ final class CurrentSession: Sendable {
     /// The present session; nil if there is none.
     var session: ClientSessionHandle? { stored.withLock { $0.session } }
 
+    /// The present session, and earlier ones that live.
+    var all: [ClientSessionHandle] { stored.withLock { $0.all } }
+
     /// Whether the client is stopping, and needs no further session.
     var isStopping: Bool { stored.withLock { $0.isStopping } }
 
@@ -38,6 +52,7 @@ final class CurrentSession: Sendable {
         // Tunnels may have changed since the session began.
         defer { session?.tunnelsChanged() }
         return stored.withLock { stored in
+            stored.leaving = stored.all.filter { !$0.isOver && $0 !== session }
             stored.session = session
             return !stored.isStopping
         }
@@ -45,11 +60,11 @@ final class CurrentSession: Sendable {
 
     /// Records that the client is stopping.
     ///
-    /// - Returns: the session that is to be ended.
-    func stop() -> ClientSessionHandle? {
+    /// - Returns: the sessions that are to be ended, the present one first.
+    func stop() -> [ClientSessionHandle] {
         stored.withLock { stored in
             stored.isStopping = true
-            return stored.session
+            return stored.all
         }
     }
 }

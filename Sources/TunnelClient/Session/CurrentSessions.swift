@@ -22,5 +22,5 @@ struct CurrentSessions: Sendable {
     /// Records that the client is stopping.
     ///
     /// - Returns: the sessions that are to be ended.
-    func stop() -> [ClientSessionHandle] { all.compactMap { $0.stop() } }
+    func stop() -> [ClientSessionHandle] { all.flatMap { $0.stop() } }
 }

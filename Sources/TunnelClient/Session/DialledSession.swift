@@ -48,6 +48,10 @@ enum SessionSignal: Sendable {
     case lostLane(LostCarrier)
     /// The carrier of that number is to be replaced while it lives.
     case renewal(why: String, carrier: Int)
+    /// The server is stopping, and the session ends with its last stream.
+    ///
+    /// - Parameter retryAfter: the pause that the server asks for before the next session, in seconds.
+    case goingAway(retryAfter: UInt32?)
     /// The time of ``DialledSession/remind(_:in:)`` has passed.
     case reminder(Int)
     /// The session is over. No signal follows.

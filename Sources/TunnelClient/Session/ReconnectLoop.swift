@@ -10,6 +10,8 @@ import TunnelCore
 ///     ▲                          │  └─────────────────────────────────────────────────────────┘
 ///     └─ wait ◀── session over ──┘
 /// ```
+///
+/// If the server is stopping, the next session is dialled while the streams of the first one end.
 struct ReconnectLoop<Dialler: SessionDialler> {
     private typealias Session = Dialler.Session
 
@@ -34,6 +36,8 @@ struct ReconnectLoop<Dialler: SessionDialler> {
     private var plan = DialPlan()
     private var path: PathProfile
     private var report: ReconnectReport
+    /// The waits between dials beside a session whose server is stopping. They decide nothing about the run.
+    private var successor = Backoff()
     /// The number of the reminder that is valid; others are late.
     private var reminder = 0
 
@@ -113,6 +117,7 @@ struct ReconnectLoop<Dialler: SessionDialler> {
     /// Keeps a session on carriers until it is over.
     private mutating func serve(_ session: Session) async throws -> Next {
         maintain(session)
+        var isLeaving = false
         for await signal in session.signals {
             var next: Session? = session
             switch signal {
@@ -133,8 +138,16 @@ struct ReconnectLoop<Dialler: SessionDialler> {
                 reminder += 1
                 plan.forgetRefusals()
                 next = try await dialAgain(session)
+            case .goingAway(let pause) where configuration.hasSuccessors:
+                isLeaving = true
+                let pause = pause.map { Duration.seconds(Int64($0)) }
+                remind(session, in: successor.lost(held: .zero, unit: time.random(), pause: pause, now: time.now()))
+            case .reminder(reminder) where isLeaving && session.hasCarrier:
+                next = await succeed(session) ?? session
             case .reminder(reminder):
                 next = try await dialAgain(session)
+            case .goingAway:
+                break
             case .lost, .renewal, .reminder:
                 // The signal is about a carrier that has been replaced.
                 break
@@ -142,6 +155,25 @@ struct ReconnectLoop<Dialler: SessionDialler> {
             if let next, next !== session { return .session(next) }
         }
         return .nothing
+    }
+
+    /// Begins the next session beside one whose server is stopping. A failure is no failure of the client: its session lives.
+    ///
+    /// - Returns: nil if there is none yet.
+    private mutating func succeed(_ session: Session) async -> Session? {
+        guard !session.isOver else { return nil }
+        do throws(DialError) {
+            let next = try await dial(for: nil)
+            report.succeeded()
+            return next
+        } catch {
+            guard !Task.isCancelled else { return nil }
+            let pause = error.retryAfter.map { Duration.seconds($0) }
+            let wait = successor.failed(unit: time.random(), pause: pause, now: time.now())
+            report.staying(error, next: wait)
+            remind(session, in: wait)
+            return nil
+        }
     }
 
     private mutating func remind(_ session: Session, in wait: Duration) {
@@ -251,4 +283,10 @@ struct ReconnectLoop<Dialler: SessionDialler> {
 extension DialledSession {
     /// Whether there is a carrier.
     fileprivate var hasCarrier: Bool { withoutCarrierSince == nil }
+}
+
+extension ClientConfiguration {
+    /// Whether another session may begin beside one whose server is stopping. A run that ends with its session needs none, and
+    /// the stream of a socket is in the first.
+    fileprivate var hasSuccessors: Bool { maximumRetries != 0 && socketForward == nil }
 }

@@ -43,6 +43,19 @@ struct ReconnectReport {
         logger.warning("the server did not know the session any more; its streams were reset")
     }
 
+    /// The next session has begun beside one whose server is stopping.
+    func succeeded() {
+        logger.notice("the next session has begun; the streams of the last one go on until they end")
+    }
+
+    /// There is no next session yet beside one whose server is stopping.
+    func staying(_ error: DialError, next wait: Duration) {
+        logger.debug(
+            "no other server yet; the session goes on until its streams end",
+            metadata: ["reason": "\(error)", "again_in": .time(wait)]
+        )
+    }
+
     /// A carrier is lost, and its session waits for another one.
     func lost(_ lost: LostCarrier, next wait: Duration) {
         progress.failed("carrier lost: \(lost.reason)", isDown: true, next: wait)

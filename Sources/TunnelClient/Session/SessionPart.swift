@@ -4,8 +4,8 @@ import TunnelCore
 
 /// The part of one session among those that a client keeps at several servers.
 ///
-/// All of them ask for the tunnels that a group can share, as members of a group of the client's own. The first one has the
-/// other tunnels too.
+/// All of them ask for the tunnels that a group can share, as members of a group of the client's own. One of them has the
+/// other tunnels too: the first one, until it is over.
 struct SessionPart: Sendable {
     /// 0 for the first session.
     let number: Int
@@ -14,7 +14,7 @@ struct SessionPart: Sendable {
     let group: RequestedGroup
 
     /// Whether this session asks for a tunnel.
-    func includes(_ tunnel: TunnelSpec) -> Bool { number == 0 || tunnel.isShareable }
+    func includes(_ tunnel: TunnelSpec) -> Bool { tunnel.isShareable || spread.keepsUnshared(number) }
 
     /// The group in which this session asks for a tunnel; nil for none.
     func group(of tunnel: TunnelSpec) -> RequestedGroup? { tunnel.group ?? (tunnel.isShareable ? group : nil) }

@@ -5,11 +5,15 @@ import TunnelCore
 
 /// The sessions that one client keeps at different servers: the server of each, and the tunnels that each has made public.
 ///
+/// One session has the tunnels that no group can share: the first one, and another one once its server stops or it is over. So these tunnels have a server as long as any is left.
+///
 /// The ids of all sessions of one server process begin with the same four bytes.
 final class SessionSpread: Sendable {
     private struct Place {
         let session: [UInt8]
         let endpoint: EndpointURL
+        /// Whether the server is stopping.
+        var isLeaving = false
 
         var server: ArraySlice<UInt8> { session.prefix(4) }
     }
@@ -19,6 +23,20 @@ final class SessionSpread: Sendable {
         var places: [Int: Place] = [:]
         /// The numbers of the sessions in which a tunnel is public, by tunnel.
         var published: [Int: Set<Int>] = [:]
+        /// The number of the session that has the tunnels that no group can share.
+        var keeper = 0
+        var onMove: @Sendable () -> Void = {}
+
+        /// Gives these tunnels to a session that lives, if their own is over.
+        ///
+        /// - Returns: whether another one has them now.
+        mutating func chooseKeeper() -> Bool {
+            guard places[keeper]?.isLeaving ?? true, let next = places.filter({ !$0.value.isLeaving }).keys.min() else {
+                return false
+            }
+            keeper = next
+            return true
+        }
     }
 
     private let state = Mutex(State())
@@ -42,16 +60,38 @@ final class SessionSpread: Sendable {
                 return false
             }
             state.places[number] = place
+            _ = state.chooseKeeper()
             return true
         }
     }
 
     /// Records the end of a session, unless another one of the same number has begun.
     func left(_ session: [UInt8], by number: Int) {
-        state.withLock { state in
-            if state.places[number]?.session == session { state.places[number] = nil }
+        let onMove = state.withLock { state in
+            guard state.places[number]?.session == session else { return nil as (@Sendable () -> Void)? }
+            state.places[number] = nil
+            return state.chooseKeeper() ? state.onMove : nil
         }
+        onMove?()
     }
+
+    /// Records that the server of a session is stopping, which has closed the session's ports.
+    func leaves(_ session: [UInt8], by number: Int) {
+        let onMove = state.withLock { state in
+            guard state.places[number]?.session == session else { return nil as (@Sendable () -> Void)? }
+            state.places[number]?.isLeaving = true
+            return state.chooseKeeper() ? state.onMove : nil
+        }
+        onMove?()
+    }
+
+    /// - Parameter onMove: called when another session has the tunnels that no group can share.
+    func observe(_ onMove: @escaping @Sendable () -> Void) {
+        state.withLock { $0.onMove = onMove }
+    }
+
+    /// Whether a session has the tunnels that no group can share.
+    func keepsUnshared(_ number: Int) -> Bool { state.withLock { $0.keeper == number } }
 
     /// The endpoints of the other sessions.
     func endpoints(besides number: Int) -> Set<EndpointURL> {

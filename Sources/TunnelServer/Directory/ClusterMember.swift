@@ -135,6 +135,11 @@ final class ClusterMember: Sendable {
         state.withLock { $0.service }?.releaseCarriers()
     }
 
+    /// Gives back the claims of all sessions, which drain from now on.
+    func giveBack() {
+        state.withLock { $0.service }?.giveBack()
+    }
+
     /// Accepts no further visitor for other servers.
     ///
     /// - Returns: done once the visitors that are on their way to other servers have left, or if the task is cancelled.

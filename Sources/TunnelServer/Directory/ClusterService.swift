@@ -91,6 +91,11 @@ final class ClusterService: ClusterDirectory {
         loop.execute { [state] in state.value.links.releaseCarriers() }
     }
 
+    /// Gives back the claims of all sessions, so that their clients may have them at other servers at once.
+    func giveBack() {
+        run { $0.node.giveBackAll(now: .now) }
+    }
+
     /// Closes the ports of other servers' sessions.
     ///
     /// - Returns: done once their visitors have left, or if the task is cancelled.

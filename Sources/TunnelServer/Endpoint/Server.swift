@@ -260,6 +260,7 @@ public struct Server: Service {
         _ member: ClusterMember?
     ) async {
         core.stop()
+        member?.giveBack()
         let visitors = router.drain()
         for channel in channels { try? await channel.close() }
         member?.releaseCarriers()

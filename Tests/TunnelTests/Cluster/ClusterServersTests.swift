@@ -173,9 +173,35 @@ struct ClusterServersTests {
                 _ = try await waitForHomes(2, cluster)
                 for member in cluster.members { try await cluster.expectEcho(at: member, port) }
                 try require(client.log.count("tunnels at one server only") == 1, client.log.text)
-                let counts = cluster.members.map { $0.log.count("udp") }
+                let counts = cluster.members.map { $0.log.count("UDP port \(udp)") }
                 try require(counts.contains(0), "both servers have the port: \(counts)")
                 try require(client.urls.all.isEmpty, "\(client.urls.all)")
+            }
+        }
+    }
+
+    @Test("If the server of the first session stops and no other is left, the second session has its tunnels")
+    func firstServerStops() async throws {
+        try await RunningCluster.with(2) { cluster in
+            let udp = try FreePorts.next()
+            try await withClient(of: cluster, at: cluster.members.map(\.port)) { port, service in
+                var flows = TunnelSpec(port: udp, to: .address(host: "127.0.0.1", port: service))
+                flows.transport = .udp
+                return [flows, TunnelSpec(port: port, to: .address(host: "127.0.0.1", port: service))]
+            } _: { client, port in
+                _ = try await client.urls.next("the other tunnel is public")
+                _ = try await waitForHomes(2, cluster)
+                let home = try await eventually("a home") {
+                    cluster.members.first { $0.log.count("UDP port \(udp)") > 0 }
+                }
+                let other = try #require(cluster.members.first { $0.address != home.address })
+                await home.stop()
+                try await eventually("the tunnel is at the other server", found: { other.log.text }) {
+                    other.log.count("UDP port \(udp)") > 0
+                }
+                let url = try await client.urls.next("the tunnel is public again")
+                try require(url.hasSuffix("\(udp)"), url)
+                try await cluster.expectEcho(at: other, port)
             }
         }
     }

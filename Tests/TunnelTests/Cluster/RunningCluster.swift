@@ -1,6 +1,8 @@
 import Cluster
+import Logging
 import Mux
 import NIOCore
+import ServiceLifecycle
 import Synchronization
 import TestSupport
 
@@ -70,8 +72,13 @@ struct RunningCluster: Sendable {
                 )
                 setup.leavingTime = .zero
                 server.cluster = setup
-                let running = server
-                let task = Task { try await running.run() }
+                let group = ServiceGroup(
+                    configuration: .init(
+                        services: [.init(service: server, successTerminationBehavior: .gracefullyShutdownGroup)],
+                        logger: Logger(label: "services") { _ in SwiftLogNoOpLogHandler() }
+                    )
+                )
+                let task = Task { try await group.run() }
                 tasks.addTask {
                     try await withTaskCancellationHandler {
                         try await task.value
@@ -83,7 +90,7 @@ struct RunningCluster: Sendable {
                 let http = configuration.httpListen.isEmpty ? 0 : try await names.next("it listens for names")
                 members.append(
                     Member(address: address, port: port, http: http, log: log) {
-                        task.cancel()
+                        await group.triggerGracefulShutdown()
                         _ = try? await task.value
                     }
                 )

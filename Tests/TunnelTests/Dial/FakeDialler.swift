@@ -62,6 +62,8 @@ enum SessionEvent: Sendable {
     case renewal(after: Double)
     /// The operator requests a carrier during the next wait of the session.
     case operatorRenews
+    /// The server is stopping, after this time.
+    case goingAway(after: Double, retryAfter: UInt32? = nil)
     /// The session ends after this time.
     case ended(after: Double, retryAfter: UInt32? = nil, isViolation: Bool = false, refused: String? = nil)
 
@@ -157,6 +159,9 @@ final class FakeSession: DialledSession {
             signal.yield(.renewal(why: "it is old", carrier: carrier))
         case .operatorRenews:
             state.withLock { $0.isRenewedByOperator = true }
+        case .goingAway(let seconds, let retryAfter):
+            time.advance(.seconds(seconds))
+            signal.yield(.goingAway(retryAfter: retryAfter))
         case .ended(let seconds, let retryAfter, let isViolation, let refused):
             time.advance(.seconds(seconds))
             let now = time.now

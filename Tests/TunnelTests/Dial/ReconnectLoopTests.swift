@@ -89,6 +89,40 @@ struct ReconnectLoopTests {
         return error
     }
 
+    // MARK: Servers that stop
+
+    @Test("If the server is stopping, the next session begins beside the first one, after the pause that it asks for")
+    func successor() async throws {
+        for (pause, time) in [(nil, "10.0"), (3, "13.0")] as [(UInt32?, String)] {
+            let result = try await Self.run([.begins([.goingAway(after: 10, retryAfter: pause)]), .begins([.over])])
+            #expect(result.notes == ["0.0 dial a", "0.0 session 1", "\(time) dial a", "\(time) session 2"])
+            #expect(result.end == "refused: over")
+            #expect(result.log.count("warning") == 0)
+        }
+    }
+
+    @Test(
+        "While no other server answers, the session of the one that stops goes on, and the run's retries do not count"
+    )
+    func noSuccessor() async throws {
+        let failures = [Outcome.fails(Self.away), .fails(Self.refused), .fails(Self.busy(4))]
+        let result = try await Self.run([.begins([.goingAway(after: 10)])] + failures + [.begins([.over])]) {
+            ($0.maximumRetries, $0.exitsOnRefusal) = (1, true)
+        }
+        let times = result.notes.filter { $0.contains("dial") }.map { $0.prefix { $0 != " " } }
+        #expect(times == ["0.0", "10.0", "10.0", "10.0", "14.0"])
+        #expect(result.end == "refused: over" && result.log.count("warning") == 0)
+    }
+
+    @Test("A session that ends at once after its server began to stop, or a run without retries, has no dial beside it")
+    func endsAtOnce() async throws {
+        let ending = [SessionEvent.goingAway(after: 10), .ended(after: 0, retryAfter: 1)]
+        let result = try await Self.run([.begins(ending), .begins([.over])])
+        #expect(result.notes == ["0.0 dial a", "0.0 session 1", "11.0 dial a", "11.0 session 2"])
+        let last = try await Self.run([.begins([.goingAway(after: 10), .ended(after: 5)])]) { $0.maximumRetries = 0 }
+        #expect(last.notes == ["0.0 dial a", "0.0 session 1"] && last.end == "unreachable: session lost: ended")
+    }
+
     // MARK: Lost carriers
 
     @Test("A lost carrier is dialled again at once, but at most twice a second, and the session continues")
