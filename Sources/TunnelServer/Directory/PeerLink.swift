@@ -65,6 +65,8 @@ final class PeerLink {
     private var state = State.idle
     private var waiting: [Waiting] = []
     private var timer: Scheduled<Void>?
+    /// Why the last attempt has failed, if no session has begun since.
+    private var lastFailure: String?
     private var idleTimer: Scheduled<Void>?
     private let silence: SilenceWatch
     private(set) var streams = 0
@@ -270,6 +272,7 @@ final class PeerLink {
     func began(_ attempt: PeerAttempt, _ opener: any StreamOpener) {
         guard let connection = state.connection, state.attempt === attempt else { return }
         state = .open(attempt, connection, opener)
+        lastFailure = nil
         health.succeeded()
         onChange(true)
         timer?.cancel()
@@ -283,15 +286,24 @@ final class PeerLink {
     /// A session is over, or was not begun.
     func ended(_ attempt: PeerAttempt, _ reason: String) {
         guard state.attempt === attempt else { return }
+        logEnd(reason)
         state = .idle
         if !isClosing { health.failed() }
-        logger.info("link to a server of the cluster has ended", metadata: ["reason": "\(reason)"])
         onChange(false)
         timer?.cancel()
         timer = nil
         let failed = waiting
         waiting = []
         for visitor in failed { visitor.fail() }
+    }
+
+    /// An attempt that fails is the operator's matter, once for each reason. A link that ends is not.
+    private func logEnd(_ reason: String) {
+        guard case .dialling = state, !isClosing, reason != lastFailure else {
+            return logger.info("link to a server of the cluster has ended", metadata: ["reason": "\(reason)"])
+        }
+        lastFailure = reason
+        logger.warning("another server of the cluster is not reached", metadata: ["reason": "\(reason)"])
     }
 
     /// The server has another URL.
