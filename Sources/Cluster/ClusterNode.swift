@@ -64,6 +64,7 @@ package struct ClusterNode: Sendable {
     var table = ClaimTable()
     /// The number of claims of ports in the table.
     var ports = 0
+    var lapses = LapsedClaims()
     var names = KnownNames()
     var scopes: [StoreScope: ScopeState] = [:]
     /// Ends of a scope's watches since its last event.
@@ -192,7 +193,9 @@ package struct ClusterNode: Sendable {
         // Requests wait for the end of a pause, though they may be due earlier.
         let request = [leases.deadline, scopeDeadline, auditDeadline].compactMap { $0 }.min()
         let paused = pausedUntil.map { max(request ?? $0, $0) }
-        return [paused ?? request, pausedUntil, claims.deadline, probeDeadlines.first?.at].compactMap { $0 }.min()
+        return [paused ?? request, pausedUntil, claims.deadline, probeDeadlines.first?.at, lapses.deadline].compactMap {
+            $0
+        }.min()
     }
 
     /// Time has passed.
@@ -201,6 +204,7 @@ package struct ClusterNode: Sendable {
         if let pausedUntil, now >= pausedUntil { self.pausedUntil = nil }
         expireClaims(now: now)
         expireProbes(now: now)
+        dropLapses(lapses.takeExpired(now: now))
         return act(now)
     }
 

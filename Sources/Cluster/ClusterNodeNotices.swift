@@ -41,6 +41,7 @@ extension ClusterNode {
     package mutating func link(to server: ServerID, isUp: Bool, now: Instant) -> [Action] {
         guard isUp else {
             linked.remove(server)
+            dropLapses(lapses.takeKept(of: server))
             return act(now)
         }
         linked.insert(server)

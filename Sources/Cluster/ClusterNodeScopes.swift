@@ -43,27 +43,30 @@ extension ClusterNode {
             scopes[scope] = .waiting(after: nil, until: now + limits.shortestRetry)
             return
         }
-        if scope == .servers { setServers(snapshot) } else { setPorts(snapshot) }
+        if scope == .servers { setServers(snapshot, now: now) } else { setPorts(snapshot, now: now) }
         scopes[scope] = .watching(snapshot.revision)
         report(.watch(scope, from: snapshot.revision.next))
     }
 
-    private mutating func setServers(_ snapshot: StoreSnapshot) {
+    private mutating func setServers(_ snapshot: StoreSnapshot, now: Instant) {
         knowsServers = true
         let records = snapshot.servers.prefix(limits.servers)
+        let before = servers
         servers = Dictionary(records.map { ($0.id, $0) }) { $1 }
+        for (server, record) in before where servers[server] == nil { serverLapsed(record, now: now) }
+        for server in servers.keys where before[server] == nil { lapses.returned(server, until: now + Self.returnTime) }
         noteOwnRecord(servers[id], at: snapshot.revision)
     }
 
     /// The snapshot counts more than anything known before, even if the store's revisions have gone back.
-    private mutating func setPorts(_ snapshot: StoreSnapshot) {
+    private mutating func setPorts(_ snapshot: StoreSnapshot, now: Instant) {
         let present = Set(snapshot.claims.map(\.claim.key))
         for held in table.all where held.claim.key.place.isPort && !present.contains(held.claim.key) {
-            apply(.claimGone(held.claim.key), at: snapshot.revision)
+            apply(.claimGone(held.claim.key), at: snapshot.revision, now: now)
         }
         let missing = claims.inOrder { $0.claim.key.place.isPort && !present.contains($0.claim.key) }
         for entry in missing { noteMissing(entry.claim.key, at: snapshot.revision) }
-        for held in snapshot.claims { apply(.claim(held), at: held.epoch) }
+        for held in snapshot.claims { apply(.claim(held), at: held.epoch, now: now) }
     }
 
     /// An event of a watch.
@@ -77,7 +80,7 @@ extension ClusterNode {
             // A repetition changes nothing.
             guard revision > known else { return act(now) }
             scopes[scope] = .watching(revision)
-            for change in changes { apply(change, at: revision) }
+            for change in changes { apply(change, at: revision, now: now) }
         }
         return act(now)
     }
@@ -95,13 +98,14 @@ extension ClusterNode {
         return act(now)
     }
 
-    private mutating func apply(_ change: StoreEntryChange, at revision: Revision) {
+    private mutating func apply(_ change: StoreEntryChange, at revision: Revision, now: Instant) {
         switch change {
         case .server(let record):
+            if servers[record.id] == nil { lapses.returned(record.id, until: now + Self.returnTime) }
             if servers[record.id] != nil || servers.count < limits.servers { servers[record.id] = record }
             if record.id == id { noteOwnRecord(record, at: revision) }
         case .serverGone(let gone):
-            servers[gone] = nil
+            if let record = servers.removeValue(forKey: gone) { serverLapsed(record, now: now) }
             if gone == id { noteOwnRecord(nil, at: revision) }
         case .claim(let held):
             guard held.claim.key.place.isPort else { return }
@@ -109,9 +113,7 @@ extension ClusterNode {
             note(held)
         case .claimGone(let key):
             noteMissing(key, at: revision)
-            guard key.place.isPort, table.remove(key) != nil else { return }
-            ports -= 1
-            report(.portChanged(key.place))
+            if key.place.isPort { removePort(key, now: now) }
         }
     }
 
@@ -119,6 +121,7 @@ extension ClusterNode {
         let isNew = table[held.claim.key] == nil
         if isNew { ports += 1 }
         table.set(held)
+        dropLapses(besides: held.claim.key)
         report(.portChanged(held.claim.key.place))
     }
 

@@ -28,7 +28,11 @@ struct ClusterNetwork: Sendable {
         let token = "\(scenario.directory)/cluster-token"
         try scenario.write("the token of the cluster, long enough\n", to: token)
         try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: token)
-        let authority = try await IssuedCertificate.make(.authority("Culvert test CA"), in: scenario, named: "authority")
+        let authority = try await IssuedCertificate.make(
+            .authority("Culvert test CA"),
+            in: scenario,
+            named: "authority"
+        )
         var places: [Place] = []
         for host in network.hosts[..<3] {
             let name = "server-\(host.index)"
@@ -160,7 +164,9 @@ struct ClusterNetwork: Sendable {
     // MARK: Visitors
 
     /// Connects a visitor to a server's public port, or to HAProxy's.
-    func visitor(_ port: UInt16, at place: Place? = nil, within limit: Duration = .seconds(10)) async throws -> TCPSocket {
+    func visitor(_ port: UInt16, at place: Place? = nil, within limit: Duration = .seconds(10)) async throws
+        -> TCPSocket
+    {
         let (address, port) = (place?.host.address ?? "127.0.0.1", place == nil ? Self.visitors(port) : port)
         return try await outside.run { try TCPSocket(port: port, address: address, timeout: limit) }
     }

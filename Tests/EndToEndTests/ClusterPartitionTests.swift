@@ -92,7 +92,9 @@ struct ClusterPartitionTests {
         }
     }
 
-    @Test("If a server's machine vanishes, a client of two servers is served at all others within 2 s, by new and old addresses")
+    @Test(
+        "If a server's machine vanishes, a client of two servers is served at all others within 2 s, by new and old addresses"
+    )
     func vanishedOneOfTwo() async throws {
         try await Scenario.run { scenario in
             let cluster = try await ClusterNetwork.start(in: scenario)
@@ -114,7 +116,9 @@ struct ClusterPartitionTests {
                 // The balancer needs a moment; visitors of the servers themselves do not have it.
                 let isFront = number % 3 == 0 && begin - vanished > .seconds(2)
                 let place = isFront ? nil : left[number % 2]
-                if await !cluster.echoes(Self.port, at: place) { lost.append("\(number) at \(place?.name ?? "HAProxy")") }
+                if await !cluster.echoes(Self.port, at: place) {
+                    lost.append("\(number) at \(place?.name ?? "HAProxy")")
+                }
                 slowest = max(slowest, ContinuousClock.now - begin)
             }
             print("vanished: 60 visitors in \(ContinuousClock.now - vanished), the slowest took \(slowest)")
@@ -123,7 +127,9 @@ struct ClusterPartitionTests {
         }
     }
 
-    @Test("The port of a client whose machine vanishes with its server is free for another client once the lease has ended")
+    @Test(
+        "The port of a client whose machine vanishes with its server is free for another client once the lease has ended"
+    )
     func vanishedWithClient() async throws {
         try await Scenario.run { scenario in
             let cluster = try await ClusterNetwork.start(in: scenario)

@@ -125,7 +125,7 @@ struct ClusterTests {
             let home = try await cluster.home(among: servers)
             await servers[home].kill()
             for visitor in visitors {
-                _ = try await onThread { try visitor.drain() }
+                #expect(try await onThread { try visitor.drain() }.ending == .reset)
             }
         }
     }

@@ -185,6 +185,27 @@ extension EndToEnd {
             }
         }
 
+        @Test("The sockets of a process that is killed are reset: streams that were cut do not look complete")
+        func killed() async throws {
+            try await Scenario.run { scenario in
+                let endings = Mailbox<TCPSocket.Ending>()
+                let service = try TCPService { socket in
+                    try socket.send(try socket.receive(exactly: 5))
+                    endings.put(try socket.drain().ending)
+                }
+                let (server, client, port) = try await scenario.tunnel(to: service)
+                let visitor = try TCPSocket(port: port)
+                try await onThread {
+                    try visitor.send("hello")
+                    _ = try visitor.receive(exactly: 5)
+                }
+                await client.process.kill()
+                #expect(try await endings.next("the service sees the end") == .reset)
+                await server.process.kill()
+                #expect(try await onThread { try visitor.drain() }.ending == .reset)
+            }
+        }
+
         @Test("X11 resets leak no descriptor")
         func manyResets() async throws {
             try await Scenario.run { scenario in

@@ -46,6 +46,11 @@ struct KeepAlive: Sendable {
         if case .asked = state { true } else { false }
     }
 
+    /// The time that the answer to the outstanding PING may take.
+    var answerTime: Duration {
+        if case .asked(_, let at, let deadline) = state { deadline.since(at) } else { limits.pingTimeout }
+    }
+
     /// The instant at which ``tick(now:)`` is due.
     var deadline: Instant {
         switch state {

@@ -30,7 +30,7 @@ extension Session {
             lanes[index].congestion.tick(now: now)
             let action = lanes[index].keepAlive.tick(now: now)
             if action == .dead {
-                report(index, MuxError(.silence, "no answer to a ping within \(limits.pingTimeout)"))
+                report(index, MuxError(.silence, "no answer to a ping within \(lanes[index].keepAlive.answerTime)"))
             }
             perform(action, on: index)
             if let since = lanes[index].unacknowledgedSince, !lanes[index].keepAlive.isAsking,

@@ -53,7 +53,9 @@ package final class Carrier: ChannelInboundHandler, RemovableChannelHandler, Car
     package static let closeTimeout = TimeAmount.seconds(5)
 
     private var connection: WebSocket.Connection
-    private let isCompressed: Bool
+    /// The compression that the handshake agreed on; nil for none.
+    package let deflate: DeflateAgreement?
+    private var isCompressed: Bool { deflate != nil }
     private var assembler = FrameAssembler()
     private var gathered = ByteBuffer()
     /// Something was written to the channel since it was flushed.
@@ -96,7 +98,7 @@ package final class Carrier: ChannelInboundHandler, RemovableChannelHandler, Car
         )
         self.pings = SlidingWindow(limit: limits.pingsInTenSeconds)
         self.pongs = SlidingWindow(limit: limits.pingsInTenSeconds)
-        self.isCompressed = deflate != nil
+        self.deflate = deflate
         // No zlib before the peer has proved itself.
         self.connection.acceptsCompressed = false
         self.trace = trace
@@ -104,9 +106,6 @@ package final class Carrier: ChannelInboundHandler, RemovableChannelHandler, Car
     }
 
     // MARK: For the receiver
-
-    /// Whether messages may be compressed.
-    package var mayCompress: Bool { isCompressed }
 
     /// Whether frames may be sent.
     package var isWritable: Bool {

@@ -128,6 +128,8 @@ package final class TCPIngress {
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try SocketOptions.publicPort(channel)
+                    // Accepted sockets inherit it: if the process ends, a stream that was cut must not look complete.
+                    SocketOptions.resetOnClose(channel)
                     try channel.pipeline.syncOperations.addHandler(AcceptGate(descriptors: descriptors))
                 }
             }

@@ -29,6 +29,7 @@ package enum SocketOptions {
         guard let options = channel.syncOptions else { return }
         DescriptorCount.shared.track(channel)
         try stream(options)
+        resetOnClose(channel)
         // NIO has set TCP_NODELAY on what it dials.
         try options.setOption(.socketOption(.so_keepalive), value: 1)
         try keepUrgentData(options)
@@ -99,5 +100,13 @@ package enum SocketOptions {
         (channel as? any SocketOptionProvider)?.setSoLinger(linger(l_onoff: 1, l_linger: 0)).whenFailure { _ in
             // The socket is closed already.
         }
+    }
+
+    /// Closes the output of a socket in order: its stream is complete in this direction.
+    package static func finishOutput(_ context: ChannelHandlerContext) {
+        (context.channel as? any SocketOptionProvider)?.setSoLinger(linger(l_onoff: 0, l_linger: 0)).whenFailure { _ in
+            // The socket is closed already, or has no such option.
+        }
+        context.close(mode: .output, promise: nil)
     }
 }

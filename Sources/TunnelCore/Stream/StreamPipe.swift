@@ -234,7 +234,7 @@ package final class StreamPipe: ChannelInboundHandler {
             break
         case .closeOutput:
             // Only now: NIO drops what is unwritten when both directions are closed.
-            context.close(mode: .output, promise: nil)
+            SocketOptions.finishOutput(context)
         case .reset(let id):
             lastBytesTimer?.cancel()
             session.run(.reset(id, .connectionReset))
@@ -331,7 +331,7 @@ package final class StreamPipe: ChannelInboundHandler {
             context.close(promise: nil)
         }
         context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
-        context.close(mode: .output, promise: nil)
+        SocketOptions.finishOutput(context)
         read()
     }
 

@@ -25,7 +25,11 @@ final class CarrierRelay: VisitorStreamReceiver {
         onFailure: @escaping () -> Void
     ) {
         (self.carrier, self.channel, self.onAccept, self.onFailure) = (carrier, channel, onAccept, onFailure)
-        visitor = RoutedVisitor(description: origin.address, address: nil, publicAddress: "")
+        visitor = RoutedVisitor(
+            description: origin.address,
+            address: nil,
+            publicAddress: carrier.deflate?.relayText ?? ""
+        )
     }
 
     /// Asks the home.
@@ -46,7 +50,7 @@ final class CarrierRelay: VisitorStreamReceiver {
         (self.carrier, onFailure) = (nil, nil)
         onAccept()
         carrier.disown()
-        let raw = RawVisitor(stream, visitor)
+        let raw = RawVisitor(carrier: stream, visitor)
         // The relay asks for each read.
         try? channel.syncOptions?.setOption(.autoRead, value: false)
         do {

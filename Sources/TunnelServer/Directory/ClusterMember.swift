@@ -51,11 +51,12 @@ final class ClusterMember: Sendable {
         let loop = group.next()
         let (connections, flows) = (configuration.serverLimits.ingress, configuration.serverLimits.flows)
         let dropped = resources.totals.metrics.droppedDatagrams
+        let fronts = PortFronts(configuration)
         let ports = RemotePorts(
             configuration.publicAddresses,
             on: group,
             linkLoop: loop,
-            limits: { PlaceLimits(connections: connections, flows: flows, dropped: dropped) },
+            limits: { PlaceLimits(connections: connections, flows: flows, dropped: dropped, fronts: fronts) },
             logger: logger
         )
         let service = ClusterService(
@@ -115,7 +116,7 @@ final class ClusterMember: Sendable {
         peers.clients = setup.clients
         peers.allowedPorts = PortRanges(ranges: [])
         peers.tls = setup.tls
-        peers.limits = configuration.limits
+        peers.limits = configuration.limits.betweenServers
         peers.serverLimits = configuration.serverLimits
         peers.serverLimits.sessionsPerClient = Self.sessions
         return peers
@@ -132,6 +133,11 @@ final class ClusterMember: Sendable {
     /// Gives back the claims of all sessions, which drain from now on.
     func giveBack() {
         state.withLock { $0.service }?.giveBack()
+    }
+
+    /// Sends clients to other servers whose sessions are elsewhere.
+    func releaseCarriers() {
+        state.withLock { $0.service }?.releaseCarriers()
     }
 
     /// Accepts no further visitor for other servers.

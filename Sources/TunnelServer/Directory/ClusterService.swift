@@ -15,7 +15,7 @@ final class ClusterService: ClusterDirectory {
     let ports: RemotePorts
     let metrics: ClusterMetrics
     /// The tunnel of a session of this server.
-    private let ownMember: @Sendable (Claim) -> RouteMember?
+    let ownMember: @Sendable (Claim) -> RouteMember?
     private let logger: Logger
     let state: NIOLoopBoundBox<State>
     private let healths = PeerHealths()
@@ -40,6 +40,12 @@ final class ClusterService: ClusterDirectory {
         var watches: [StoreScope: Task<Void, Never>] = [:]
         var timer: Scheduled<Void>?
         var isStopped = false
+
+        /// The link to a server; nil if it is not known. A server whose lease has ended is reached by a link that lives.
+        func link(to server: ServerID) -> PeerLink? {
+            if let record = node.servers[server] { return links.link(to: record) }
+            return links.known(server).flatMap { $0.isOpen ? $0 : nil }
+        }
     }
 
     init(
@@ -83,6 +89,11 @@ final class ClusterService: ClusterDirectory {
     /// Gives back the claims of all sessions, so that their clients may have them at other servers at once.
     func giveBack() {
         run { $0.node.giveBackAll(now: .now) }
+    }
+
+    /// Sends clients to other servers whose sessions are elsewhere.
+    func releaseCarriers() {
+        loop.execute { [state] in state.value.links.releaseCarriers() }
     }
 
     /// Closes the ports of other servers' sessions.
@@ -208,20 +219,19 @@ final class ClusterService: ClusterDirectory {
     }
 
     /// - Parameter onMoved: called if the home does not have what is asked for.
-    private func relay(
+    func relay(
         _ destination: PeerDestination,
         to home: ServerID,
         tunnel: UInt16 = 0,
         of owner: String = "",
         onMoved: @escaping @Sendable () -> Void
     ) -> RouteMember {
-        RouteMember(tunnel, of: owner, at: healths.health(of: home), on: loop) { [self] visitor, ends, onEnd in
+        RouteMember(tunnel, of: owner, at: PeerHealth(home, in: healths), on: loop) { [self] visitor, ends, onEnd in
             loop.execute { [self] in
-                guard let record = state.value.node.servers[home], !state.value.isStopped else {
+                guard !state.value.isStopped, let link = state.value.link(to: home) else {
                     onEnd()
                     return ends.visitor.send { $0.failed(.unavailable) }
                 }
-                let link = state.value.links.link(to: record)
                 link.open(destination, visitor, ends, onMoved: onMoved, onEnd: onEnd)
             }
         }
@@ -330,54 +340,5 @@ final class ClusterService: ClusterDirectory {
     private func answered(_ state: inout State) {
         if !state.store.isUp { logger.notice("the cluster's store answers") }
         state.store.answered()
-    }
-
-    // MARK: Ports of other servers
-
-    /// Listens at a port that a session of another server has, or ceases to.
-    private func portChanged(_ place: ClaimPlace) {
-        let all = state.value.node.claims(of: place)
-        let claims = all.filter { $0.claim.home != id }
-        switch place {
-        case .tcp(let port):
-            let own = all.filter { $0.claim.home == id }.compactMap { ownMember($0.claim) }
-            ports.update(.port(port), claims.map { member($0.claim) } + own)
-        case .udp(let port):
-            ports.update(.udp(port), [], flows: claims.first.map { flows($0.claim) })
-        case .name:
-            break
-        }
-    }
-
-    /// The record of a claim's server may come later than the claim. So it is looked for when a visitor comes.
-    private func member(_ claim: Claim) -> RouteMember {
-        let destination = PeerDestination.tunnel(claim.tunnel, session: claim.session)
-        return relay(destination, to: claim.home, tunnel: claim.tunnel, of: claim.client) {}
-    }
-
-    private func flows(_ claim: Claim) -> RemotePorts.Flows {
-        let destination = PeerDestination.tunnel(claim.tunnel, session: claim.session)
-        return { [state] remote in
-            guard let record = state.value.node.servers[claim.home] else { return .refused }
-            return state.value.links.link(to: record).flow(destination, from: remote)
-        }
-    }
-}
-
-extension Refusal {
-    /// The refusal of a claim, in words for the client's user.
-    init(_ refusal: ClaimRefusal, place: String, now: Int64) {
-        switch refusal {
-        case .held(let other):
-            let seconds = max(0, now - other.claim.since)
-            self.init(.portInUse, "\(place) is held by \(other.claim.client) at another server since \(seconds) s")
-        case .heldBySame(let other):
-            let text = "\(place) is held by another running process of \(other.claim.client), at server"
-            self.init(.portInUse, "\(text) \(other.claim.home)")
-        case .storeUnreachable:
-            self.init(.busy, "the cluster's store does not answer, so no place can be claimed now", retryAfter: 2)
-        case .limit(let limit):
-            self.init(.busy, "this server may have \(limit) places in its cluster", retryAfter: 30)
-        }
     }
 }

@@ -2,44 +2,45 @@ import Cluster
 import NIOCore
 import Synchronization
 
-/// Whether another server of the cluster was reached lately, for all event loops.
-final class PeerHealth: Sendable {
+/// Servers of the cluster that were not reached lately, for all event loops. Its size is bounded by the links.
+final class PeerHealths: Sendable {
     /// Time for which visitors avoid a server that was not reached. 2 s: a server that restarts gets visitors soon.
     static let avoidance = TimeAmount.seconds(2)
 
-    /// The time until which it is avoided, in the event loops' nanoseconds.
-    private let downUntil = Atomic<UInt64>(0)
+    /// The times until which servers are avoided.
+    private let avoided = Mutex<[ServerID: NIODeadline]>([:])
 
     /// Whether visitors go elsewhere if they can.
-    var isDown: Bool { NIODeadline.now().uptimeNanoseconds < downUntil.load(ordering: .relaxed) }
-
-    /// The server was not reached, or the link to it has broken.
-    func failed() {
-        downUntil.store((NIODeadline.now() + Self.avoidance).uptimeNanoseconds, ordering: .relaxed)
+    func isDown(_ server: ServerID) -> Bool {
+        avoided.withLock { avoided in avoided.isEmpty ? false : avoided[server].map { $0 > .now() } ?? false }
     }
 
-    /// A link to the server lives.
-    func succeeded() {
-        downUntil.store(0, ordering: .relaxed)
+    /// The server was not reached, or the link to it has broken.
+    func failed(_ server: ServerID) {
+        avoided.withLock { $0[server] = .now() + Self.avoidance }
+    }
+
+    /// A link to the server lives, or the server has left the cluster.
+    func succeeded(_ server: ServerID) {
+        avoided.withLock { $0[server] = nil }
     }
 }
 
-/// Whether the other servers were reached lately.
-final class PeerHealths: Sendable {
-    private let known = Mutex<[ServerID: PeerHealth]>([:])
+/// Whether one server was reached lately.
+struct PeerHealth: Sendable {
+    private let server: ServerID
+    private let all: PeerHealths
 
-    /// The state of a server.
-    func health(of server: ServerID) -> PeerHealth {
-        known.withLock { known in
-            if let health = known[server] { return health }
-            let health = PeerHealth()
-            known[server] = health
-            return health
-        }
+    init(_ server: ServerID, in all: PeerHealths) {
+        (self.server, self.all) = (server, all)
     }
 
-    /// Forgets a server that has left the cluster.
-    func forget(_ server: ServerID) {
-        known.withLock { $0[server] = nil }
-    }
+    /// Whether visitors go elsewhere if they can.
+    var isDown: Bool { all.isDown(server) }
+
+    /// The server was not reached, or the link to it has broken.
+    func failed() { all.failed(server) }
+
+    /// A link to the server lives.
+    func succeeded() { all.succeeded(server) }
 }

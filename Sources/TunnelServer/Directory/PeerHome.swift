@@ -5,6 +5,7 @@ import NIOCore
 import NetworkAddress
 import Synchronization
 import TunnelCore
+import WebSocket
 
 /// This server as the home of sessions whose visitors have reached another server.
 ///
@@ -137,10 +138,13 @@ final class PeerHome: Sendable {
             let proof = core.authenticator.verifyResume(home.resumeKey, &handshake), !core.isStopping,
             core.authenticator.refusal(of: home.credential, now: WallClock.unixSeconds) == nil
         else { return session.run(.reset(stream, .moved)) }
+        let options = core.configuration.sharesCompression ? DeflateOptions() : .isolated
+        let deflate = DeflateAgreement(relayText: request.publicAddress, options)
+        guard deflate != nil || request.publicAddress.isEmpty else { return session.run(.reset(stream, .moved)) }
         let carrier = Carrier(
             role: .server,
             limits: core.configuration.serverLimits.carrier,
-            deflate: nil,
+            deflate: deflate,
             trace: FrameTrace(core.logger),
             receiver: RelayedCarrierReceiver()
         )

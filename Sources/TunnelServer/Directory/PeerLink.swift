@@ -48,8 +48,8 @@ final class PeerLink {
 
     /// Visitors that wait for the session at a time. 1,000: a port's listen queue holds as many.
     static let waitingVisitors = 1_000
-    /// Time that they wait. 2 s: some round trips between continents. The attempt continues for later visitors.
-    static let timeout = TimeAmount.seconds(2)
+    /// Time that they wait. 1.5 s: some round trips between continents. The attempt continues for later visitors.
+    static let timeout = TimeAmount.milliseconds(1_500)
     /// Time without a stream after which the session is closed. 60 s: a new one takes a few round trips.
     static let idleTimeout = TimeAmount.seconds(60)
 
@@ -68,6 +68,8 @@ final class PeerLink {
     private var idleTimer: Scheduled<Void>?
     private let silence: SilenceWatch
     private(set) var streams = 0
+    /// The streams of clients' carriers.
+    private var carriers: [RoutedStream] = []
     private var isClosing = false
     /// Called when a stream has ended.
     var onStreamEnd: () -> Void = {}
@@ -126,7 +128,13 @@ final class PeerLink {
                 onEnd()
             }
             stream.reportsAcceptance = true
-            if case .carrier = destination { metrics.relayedCarrier() } else { metrics.relayedVisitor() }
+            if case .carrier = destination {
+                metrics.relayedCarrier()
+                carriers.removeAll { !$0.isLive }
+                carriers.append(stream)
+            } else {
+                metrics.relayedVisitor()
+            }
             stream.onReset = { if $0 == .moved { onMoved() } }
             link.session.set(stream)
             opener.open(stream, request)
@@ -138,6 +146,13 @@ final class PeerLink {
             onEnd()
             link.visitor.send { $0.failed(.unavailable) }
         }
+    }
+
+    /// Ends clients' carriers, so that the clients dial another server. Their sessions go on.
+    func releaseCarriers() {
+        let all = carriers
+        carriers = []
+        for carrier in all { carrier.end(.goingAway) }
     }
 
     /// What the flow of a new sender belongs to. While the session is dialled its datagrams are dropped.

@@ -40,7 +40,7 @@ final class PeerLinks {
         let link = PeerLink(
             to: server,
             dialler,
-            healths.health(of: server.id),
+            PeerHealth(server.id, in: healths),
             totals: totals,
             metrics: metrics,
             on: loop,
@@ -73,8 +73,13 @@ final class PeerLinks {
         for (server, link) in links where !present.contains(server) && !link.isOpen {
             link.close()
             links[server] = nil
-            healths.forget(server)
+            healths.succeeded(server)
         }
+    }
+
+    /// Ends clients' carriers that lead to other servers.
+    func releaseCarriers() {
+        for link in links.values { link.releaseCarriers() }
     }
 
     /// Closes all links.

@@ -15,6 +15,9 @@ final class PeerVisitor: StreamEnd, VisitorStreamReceiver {
     /// Bytes from the other server that the client's session has no room for.
     private var unsent = ChunkQueue()
     private var isFinishDue = false
+    /// The visitor's reset follows its bytes, as on one machine.
+    private var isResetDue = false
+    private var timer: Scheduled<Void>?
     private var isBlocked = false
     private var isClosed = false
     /// Bytes for the other server that its session has queued while it was full.
@@ -66,6 +69,7 @@ final class PeerVisitor: StreamEnd, VisitorStreamReceiver {
             isFinishDue = false
             stream.finish()
         }
+        if isResetDue, unsent.isEmpty { close { $0.reset() } }
     }
 
     func pauseReading() { isBlocked = true }
@@ -80,8 +84,14 @@ final class PeerVisitor: StreamEnd, VisitorStreamReceiver {
     func detach() { close { $0.leave() } }
 
     func reset(_ code: ResetCode) {
-        if !isClosed { session.run(.reset(id, .connectionReset)) }
-        close { $0.reset() }
+        guard !isClosed else { return }
+        session.run(.reset(id, .connectionReset))
+        send()
+        guard !unsent.isEmpty else { return close { $0.reset() } }
+        isResetDue = true
+        timer = session.eventLoop.assumeIsolated().scheduleTask(in: session.resetTimeout) {
+            self.close { $0.reset() }
+        }
     }
 
     func abort(_ code: ResetCode) { close { $0.reset() } }
@@ -89,6 +99,7 @@ final class PeerVisitor: StreamEnd, VisitorStreamReceiver {
     private func close(_ end: (VisitorStream) -> Void) {
         guard !isClosed else { return }
         isClosed = true
+        timer?.cancel()
         unsent.removeAll()
         if let stream { end(stream) }
         stream = nil
@@ -111,6 +122,7 @@ final class PeerVisitor: StreamEnd, VisitorStreamReceiver {
     func stream(_ stream: VisitorStream, failed failure: StreamFailure) {
         guard !isClosed else { return }
         isClosed = true
+        timer?.cancel()
         self.stream = nil
         unsent.removeAll()
         session.run(.reset(id, failure.code))

@@ -11,7 +11,7 @@ final class RemotePorts: Sendable {
     /// What decides about the flow of a new sender, on the links' event loop.
     typealias Flows = @Sendable (SocketAddress) -> IngressFlow.Admission
 
-    private struct Port {
+    struct Port {
         /// The members of a TCP port.
         var route: Route
         var members: [RouteMember] = []
@@ -22,7 +22,8 @@ final class RemotePorts: Sendable {
         /// Sessions of this server whose visitors come by the listener here.
         var sharers = 0
         var listener: Listener = .none
-
+        /// Whether the last attempt to bind the port has failed.
+        var hasFailed = false
         /// The time until which the port stays bound without a session, whose client may be on its way to another server.
         var keepsUntil: NIODeadline?
 
@@ -35,19 +36,20 @@ final class RemotePorts: Sendable {
         }
     }
 
-    private enum Listener {
+    enum Listener {
         case none
-        case binding
+        /// The promise is kept once the sockets are bound, or cannot be.
+        case binding(EventLoopPromise<Void>)
         case open(close: @Sendable () -> EventLoopFuture<Void>)
         case closing(EventLoopFuture<Void>)
     }
 
-    private let ports = Mutex<[PublicPlace: Port]>([:])
-    private let group: any EventLoopGroup
-    private let addresses: [String]
-    private let linkLoop: any EventLoop
-    private let limits: @Sendable () -> PlaceLimits
-    private let logger: Logger
+    let ports = Mutex<[PublicPlace: Port]>([:])
+    let group: any EventLoopGroup
+    let addresses: [String]
+    let linkLoop: any EventLoop
+    let limits: @Sendable () -> PlaceLimits
+    let logger: Logger
 
     /// - Parameters:
     ///   - addresses: the addresses of public ports.
@@ -74,8 +76,7 @@ final class RemotePorts: Sendable {
         var lingers = false
         let listens = ports.withLock { ports in
             var port = ports[number] ?? Port(route: Route(NamePlace(port: number.port), keepsVisitors: true))
-            for member in port.members { _ = port.route.remove(member) }
-            for member in members { port.route.add(member) }
+            port.route.replace(members)
             let wasUsed = port.sharers > 0 || port.members.contains(where: \.isRemote)
             (port.members, port.flows) = (members, flows)
             if wasUsed, members.isEmpty {
@@ -84,10 +85,8 @@ final class RemotePorts: Sendable {
             } else if !members.isEmpty {
                 port.keepsUntil = nil
             }
-            let listens = port.wantsListener
-            if listens { port.listener = .binding }
             ports[number] = port
-            return listens
+            return port.wantsListener
         }
         if listens { bind(number) }
         settle(number)
@@ -144,10 +143,18 @@ final class RemotePorts: Sendable {
             ports[number] = port
         }
         settle(number)
-        let closing = ports.withLock { ports -> EventLoopFuture<Void>? in
-            if case .closing(let done) = ports[number]?.listener { done } else { nil }
+        return closed(number, on: loop)
+    }
+
+    /// Done once no socket is bound, or about to be. The port is not wanted any more.
+    private func closed(_ number: PublicPlace, on loop: any EventLoop) -> EventLoopFuture<Void> {
+        let listener = ports.withLock { $0[number]?.listener ?? .none }
+        switch listener {
+        case .none, .open: return loop.makeSucceededVoidFuture()
+        case .closing(let done): return done.hop(to: loop)
+        case .binding(let promise):
+            return promise.futureResult.hop(to: loop).flatMap { [self] in closed(number, on: loop) }
         }
-        return closing?.hop(to: loop) ?? loop.makeSucceededVoidFuture()
     }
 
     /// A session of this server has given a port back.
@@ -155,10 +162,8 @@ final class RemotePorts: Sendable {
         let listens = ports.withLock { ports in
             guard var port = ports[number] else { return false }
             port.localUsers -= 1
-            let listens = port.wantsListener
-            if listens { port.listener = .binding }
             ports[number] = port
-            return listens
+            return port.wantsListener
         }
         if listens { bind(number) }
         settle(number)
@@ -168,114 +173,6 @@ final class RemotePorts: Sendable {
     var counts: (used: Int, unserved: Int) {
         ports.withLock { ports in
             (ports.values.count { $0.isUsed }, ports.values.count { $0.wantsListener })
-        }
-    }
-
-    // MARK: Listeners
-
-    private func bind(_ number: PublicPlace) {
-        guard let port = ports.withLock({ $0[number] }) else { return }
-        if let flows = port.flows { bind(number, flows) } else { bind(number, port.route) }
-    }
-
-    private func bind(_ number: PublicPlace, _ route: Route) {
-        let loop = group.next()
-        loop.execute { [self] in
-            TCPIngress.bind(
-                tunnel: 0,
-                addresses: addresses,
-                port: number.port,
-                limits: limits().connections,
-                loop: loop,
-                logger: logger
-            ) { channel in
-                try PortGroups.accept(channel, for: route)
-            }
-            .assumeIsolated().whenComplete { result in
-                self.bound(
-                    number,
-                    result.map { NIOLoopBound($0, eventLoop: loop) }.map { ingress in
-                        { loop.flatSubmit { ingress.value.close(on: loop) } }
-                    }
-                )
-            }
-        }
-    }
-
-    /// Binds a UDP port on the event loop of the links, on which its flows are opened.
-    private func bind(_ number: PublicPlace, _ flows: @escaping Flows) {
-        let loop = linkLoop
-        loop.execute { [self] in
-            let limits = limits()
-            UDPIngress.bind(
-                addresses: addresses,
-                port: number.port,
-                limits: limits.flows,
-                dropped: limits.dropped,
-                loop: loop,
-                opener: UDPIngress.Opener { [self] remote in
-                    ports.withLock { $0[number]?.flows }?(remote) ?? .refused
-                }
-            )
-            .assumeIsolated().whenComplete { result in
-                self.bound(
-                    number,
-                    result.map { NIOLoopBound($0, eventLoop: loop) }.map { ingress in
-                        { loop.flatSubmit { ingress.value.close() } }
-                    }
-                )
-            }
-        }
-    }
-
-    private func bound(
-        _ number: PublicPlace,
-        _ result: Result<@Sendable () -> EventLoopFuture<Void>, any Error>
-    ) {
-        switch result {
-        case .success(let close):
-            set(number, .open(close: close))
-        case .failure(let error):
-            let reason = (error as? TCPIngress.Failure)?.error ?? error
-            logger.warning(
-                "visitors of a port of the cluster are not served here: it cannot be bound",
-                metadata: ["place": "\(number)", "reason": "\(reason.userDescription)"]
-            )
-            set(number, .none)
-        }
-        settle(number)
-    }
-
-    private func set(_ number: PublicPlace, _ listener: Listener) {
-        ports.withLock { $0[number]?.listener = listener }
-    }
-
-    /// Closes a listener that is not wanted, and forgets a port without any use.
-    private func settle(_ number: PublicPlace) {
-        let closing = ports.withLock { ports -> EventLoopFuture<Void>? in
-            guard let port = ports[number] else { return nil }
-            switch port.listener {
-            case .open(let close) where port.localUsers > 0 || !port.isUsed:
-                let done = close()
-                ports[number]?.listener = .closing(done)
-                return done
-            case .none where port.localUsers == 0 && !port.isUsed:
-                ports[number] = nil
-                return nil
-            case .none, .binding, .open, .closing:
-                return nil
-            }
-        }
-        closing?.whenComplete { [self] _ in
-            let listens = ports.withLock { ports in
-                guard var port = ports[number] else { return false }
-                port.listener = .none
-                let listens = port.wantsListener
-                if listens { port.listener = .binding }
-                ports[number] = port
-                return listens
-            }
-            if listens { bind(number) } else { settle(number) }
         }
     }
 }

@@ -263,6 +263,7 @@ public struct Server: Service {
         member?.giveBack()
         let visitors = router.drain()
         for channel in channels { try? await channel.close() }
+        member?.releaseCarriers()
         let sessions = core.liveSessions
         logger.notice("stopping", metadata: ["sessions": .number(sessions.count)])
         // All clients return, a hundred a second. Other servers of a cluster take them at once.
@@ -273,8 +274,8 @@ public struct Server: Service {
                 await withTaskGroup(of: Void.self) { drains in
                     for session in sessions { drains.addTask { try? await session.drain(reason).get() } }
                     drains.addTask { for visitor in visitors { try? await visitor.closeFuture.get() } }
+                    drains.addTask { await member?.finishVisitors() }
                 }
-                await member?.finishVisitors()
             }
             group.addTask { try? await Task.sleep(for: core.configuration.drainTimeout) }
             await group.next()

@@ -88,7 +88,7 @@ final class ServerCarrierHandshake: CarrierReceiver {
     /// - Returns: false if the session would be this server's.
     private func relayed(_ resumption: Resumption, _ payload: ByteBuffer, _ carrier: Carrier) -> Bool {
         guard let cluster = server.resources.cluster, let home = ServerID(ofSession: resumption.session),
-            home != cluster.id, !carrier.mayCompress
+            home != cluster.id
         else { return false }
         let destination = PeerDestination.carrier(
             challenge: Array(buffer: handshake.challengePayload),

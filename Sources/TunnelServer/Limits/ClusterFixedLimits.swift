@@ -129,6 +129,11 @@ extension FixedLimit {
             .time(ClusterNode.linkDoubt),
             "a notice that was sent before may not have arrived"
         ),
+        FixedLimit(
+            "Time in which a server that reaches the store again must put its claims back",
+            .time(ClusterNode.returnTime),
+            "it needs 2 s"
+        ),
     ]
 
     package static let peers: [FixedLimit] = [
@@ -140,7 +145,32 @@ extension FixedLimit {
         FixedLimit(
             "Time that they wait",
             .time(PeerLink.timeout),
-            "the other server has failed then, and the visitor's program tries again"
+            "some round trips between continents; the attempt continues for later visitors"
+        ),
+        FixedLimit(
+            "Time in which another server answers a stream, before it is asked for a sign of life",
+            .time(SilenceWatch.patience),
+            "the answer takes one round trip"
+        ),
+        FixedLimit(
+            "Time for the sign of life",
+            .time(SilenceWatch.probeTimeout),
+            "two round trips between continents"
+        ),
+        FixedLimit(
+            "Time without it after which the link ends",
+            .time(SilenceWatch.deadline),
+            "a pause of the network may end until then"
+        ),
+        FixedLimit(
+            "Time after which a waiting visitor tries the servers again",
+            .time(RawVisitor.retryTime),
+            "a link may be back that was not reached"
+        ),
+        FixedLimit(
+            "Time after which a port of another server that could not be bound is tried again",
+            .time(RemotePorts.retryTime),
+            "the program that has the port may end"
         ),
         FixedLimit(
             "Visitors that wait for a client on its way to another server, at one port",
@@ -169,7 +199,7 @@ extension FixedLimit {
         ),
         FixedLimit(
             "Time for which visitors avoid a server that was not reached",
-            .time(PeerHealth.avoidance),
+            .time(PeerHealths.avoidance),
             "a server that restarts gets visitors soon"
         ),
         FixedLimit(

@@ -43,6 +43,8 @@ struct PlaceLimits {
     let connections: IngressLimits
     let flows: FlowLimits
     let dropped: DroppedDatagrams
+    /// The fronts before the public ports; nil if there are none.
+    var fronts: PortFronts?
 }
 
 /// What a public place's visitors become.

@@ -68,7 +68,7 @@ final class PortGroups: Sendable {
             loop: loop,
             logger: logger
         ) { channel in
-            try Self.accept(channel, for: members)
+            try Self.accept(channel, for: members, behind: limits.fronts)
         }
         .assumeIsolated().whenComplete { result in
             switch result {
@@ -111,18 +111,20 @@ final class PortGroups: Sendable {
     }
 
     /// Sends a visitor to a member, or resets it if none is healthy.
-    static func accept(_ channel: any Channel, for members: Route) throws {
+    static func accept(_ channel: any Channel, for members: Route, behind fronts: PortFronts?) throws {
         try SocketOptions.visitor(channel)
-        let address = channel.peerAddress?.ip?.unmapped
-        guard members.keepsVisitors || members.member(for: address) != nil else {
-            return try channel.pipeline.syncOperations.addHandler(RefusedVisitorHandler())
+        try PortVisitor.identify(channel, behind: fronts) { visitor in
+            let pipeline = channel.pipeline.syncOperations
+            guard members.keepsVisitors || members.member(for: visitor.address) != nil else {
+                return try pipeline.addHandler(RefusedVisitorHandler())
+            }
+            let routed = RoutedVisitor(
+                description: visitor.description,
+                address: visitor.address,
+                publicAddress: visitor.publicAddress
+            )
+            try pipeline.addHandler(RawVisitor(of: members, routed))
         }
-        let visitor = RoutedVisitor(
-            description: channel.peerDescription,
-            address: address,
-            publicAddress: channel.localAddress?.inShort ?? ""
-        )
-        try channel.pipeline.syncOperations.addHandler(RawVisitor(of: members, visitor))
     }
 }
 

@@ -1,3 +1,4 @@
+import Cluster
 import Logging
 import Mux
 import NIOCore
@@ -19,6 +20,14 @@ protocol PublicPortsOwner: AnyObject {
     func ports(_ ports: PublicPorts, published listener: any PortListener)
     /// After ``PublicPorts/releaseAll()`` no port is bound, being bound or claimed any more. Called once.
     func portsAreReleased(_ ports: PublicPorts)
+}
+
+/// A claim in the cluster, and what it stands for there.
+struct HeldTicket {
+    let ticket: ClaimTicket
+    let key: ClaimKey
+    /// The tunnel that other servers name.
+    let tunnel: UInt16
 }
 
 /// The public ports and Unix sockets of one session: claims them in the directory, binds them, and releases them.
@@ -49,7 +58,13 @@ final class PublicPorts {
     /// The other servers' claims; nil without a cluster.
     let cluster: (any ClusterDirectory)?
     /// The claims in the cluster.
-    var tickets: [PublicPlace: ClaimTicket] = [:]
+    var tickets: [PublicPlace: HeldTicket] = [:]
+    /// Places that another server has got before they were public here.
+    private var lostPlaces: [PublicPlace: Refusal] = [:]
+    /// The addresses of a port that is not narrowed, which other servers have too.
+    let publicAddresses: [String]
+    /// The fronts before the public ports; nil if there are none.
+    let fronts: PortFronts?
     /// Ports at which the server does not listen for other servers' sessions, because this session has them.
     var yielded: Set<PublicPlace> = []
     /// Ports whose visitors come by a listener of the cluster's.
@@ -75,6 +90,8 @@ final class PublicPorts {
     init(
         directory: PortDirectory,
         cluster: (any ClusterDirectory)? = nil,
+        publicAddresses: [String] = [],
+        fronts: PortFronts? = nil,
         binder: any PortBinder,
         clock: ServerClock,
         limits: ServerLimits,
@@ -85,6 +102,7 @@ final class PublicPorts {
     ) {
         self.directory = directory
         self.cluster = cluster
+        (self.publicAddresses, self.fronts) = (publicAddresses, fronts)
         self.binder = binder
         self.clock = clock
         self.refusals = refusals
@@ -139,6 +157,9 @@ final class PublicPorts {
         guard isOpen else { return close(listener) }
         listeners.append(listener)
         owner?.ports(self, published: listener)
+        if let refusal = lostPlaces.removeValue(forKey: listener.place), listeners.contains(where: { $0 === listener }) {
+            owner?.ports(self, lost: listener, refusal)
+        }
     }
 
     /// Closes all ports. Their claims stay until ``releaseAll()``.
@@ -171,7 +192,8 @@ final class PublicPorts {
         guard let holder else { return }
         directory.release(place, holder)
         guard directory.claims(place, of: holder) == 0 else { return }
-        if let ticket = tickets.removeValue(forKey: place) { cluster?.drop(ticket) }
+        lostPlaces[place] = nil
+        if let held = tickets.removeValue(forKey: place) { cluster?.drop(held.ticket) }
         if yielded.remove(place) != nil { cluster?.restore(place) }
         if shared.remove(place) != nil { cluster?.unshare(place) }
     }
@@ -179,7 +201,9 @@ final class PublicPorts {
     /// Another server has got a place.
     func lost(_ place: PublicPlace, _ refusal: Refusal) {
         tickets[place] = nil
-        for listener in listeners where listener.place == place { owner?.ports(self, lost: listener, refusal) }
+        let lost = listeners.filter { $0.place == place }
+        if lost.isEmpty { lostPlaces[place] = refusal }
+        for listener in lost { owner?.ports(self, lost: listener, refusal) }
     }
 
     /// Closes a socket and then releases its claim.

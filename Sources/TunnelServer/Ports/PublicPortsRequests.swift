@@ -8,7 +8,9 @@ import TunnelCore
 extension PublicPorts {
     /// Makes a port public, or refuses the request. Limits that change meanwhile apply to the next request.
     ///
-    /// - Parameter allowed: the ports to choose from if the request is for port 0.
+    /// - Parameters:
+    ///   - addresses: those that the client gets.
+    ///   - allowed: the ports to choose from if the request is for port 0.
     func bind(_ request: BindRequest, _ addresses: [String], allowed: PortRanges) {
         if request.isForPath, directory.isOwn(path: request.address) {
             refuse(request, PortRefusal.own(request.address))
@@ -142,9 +144,14 @@ extension PublicPorts {
         _ addresses: [String],
         then: @escaping (Refusal?) -> Void
     ) {
-        guard let cluster, let holder, tickets[place] == nil, !request.isNarrowed,
-            let wish = ClaimWish(place, request, of: holder)
+        guard let cluster, let holder, isOfCluster(place, addresses), let wish = ClaimWish(place, request, of: holder)
         else { return then(nil) }
+        if let held = tickets[place] {
+            guard held.tunnel != wish.tunnel || held.key != wish.key else { return then(nil) }
+            // The client's list has changed, and another tunnel has the place now.
+            tickets[place] = nil
+            cluster.drop(held.ticket)
+        }
         pendingOperations += 1
         let bound = NIOLoopBound((self, then), eventLoop: loop)
         cluster.claim(wish) { refusal in
@@ -153,7 +160,7 @@ extension PublicPorts {
             bound.execute { ports, then in
                 switch result {
                 case .success(let ticket):
-                    ports.tickets[place] = ticket
+                    ports.tickets[place] = HeldTicket(ticket: ticket, key: wish.key, tunnel: wish.tunnel)
                     return ports.claimed(place, then)
                 case .failure(let refusal):
                     ports.release(place)
@@ -161,6 +168,16 @@ extension PublicPorts {
                 }
                 ports.operationEnded()
             }
+        }
+    }
+
+    /// Whether other servers may have a place too: a port on other addresses than the server's is one machine's alone, and
+    /// perhaps hidden from others.
+    private func isOfCluster(_ place: PublicPlace, _ addresses: [String]) -> Bool {
+        switch place {
+        case .port, .udp: Set(addresses) == Set(publicAddresses)
+        case .name: true
+        case .path: false
         }
     }
 
@@ -184,7 +201,7 @@ extension PublicPorts {
         }
         binder.bind(
             place,
-            PlaceLimits(connections: limits.ingress, flows: limits.flows, dropped: dropped),
+            PlaceLimits(connections: limits.ingress, flows: limits.flows, dropped: dropped, fronts: fronts),
             on: loop,
             logger: logger,
             visitors: visitors,

@@ -305,15 +305,29 @@ final class HTTPVisitor: ChannelInboundHandler, RemovableChannelHandler {
 
     /// Hands the connection to another server, with the request that was read.
     private func handOver(_ head: RequestHead, to home: Route) {
-        let (origin, hasEnded) = (origin, hasEnded)
+        let hasEnded = hasEnded
+        let visitor = origin.of(head)
         handOver { channel, rest in
+            let destination = try RelayedRequest.destination(of: head)
             var bytes = ByteBuffer()
-            try head.serialize(into: &bytes)
+            try RelayedRequest.handedOver(head, to: destination, from: visitor.request).serialize(into: &bytes)
             bytes.writeImmutableBuffer(rest)
-            let raw = RawVisitor(of: home, origin.of(head).routed, first: bytes, hasEnded: hasEnded)
+            let raw = RawVisitor(of: home, visitor.routed, first: bytes, hasEnded: hasEnded)
+            raw.farewell = Self.unreachable
             try channel.pipeline.syncOperations.addHandler(raw)
         }
     }
+
+    /// The answer to a request whose server is not reached.
+    private static let unreachable: ByteBuffer = {
+        var bytes = ByteBuffer()
+        let text = "the service is not reached now\n"
+        let fields = [("Content-Type", "text/plain"), ("Content-Length", "\(text.utf8.count)"), ("Retry-After", "2")]
+        let head = try? ResponseHead(status: 503, fields: HeaderFields(fields + [("Connection", "close")]))
+        try? head?.serialize(into: &bytes)
+        bytes.writeString(text)
+        return bytes
+    }()
 
     // MARK: The end
 

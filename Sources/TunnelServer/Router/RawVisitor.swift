@@ -20,6 +20,10 @@ final class RawVisitor: ChannelInboundHandler {
     private var untaken = 0
     /// Bytes that were read before.
     private var first: ByteBuffer
+    /// What the visitor gets, instead of a reset, if no member is reached.
+    var farewell: ByteBuffer?
+    /// Whether the connection ends with the stream, whose other end closes both directions.
+    private let closesAtEnd: Bool
     /// Whether the session is at another server, which has not accepted the stream. Nothing is read until then, so that
     /// another member can take the visitor.
     private var awaitsSession = false
@@ -30,7 +34,7 @@ final class RawVisitor: ChannelInboundHandler {
     /// Time in which a client that has lost its server must be back at another one. 5 s: it dials again at once.
     static let waitTimeout = TimeAmount.seconds(5)
     /// Time after which a visitor that waits tries the members that there are. 1 s: a link may be back that was not reached.
-    private static let retryTime = TimeAmount.seconds(1)
+    static let retryTime = TimeAmount.seconds(1)
     /// The end of the wait for a member.
     private var waitsUntil: NIODeadline?
     private var isRenewing = false
@@ -38,7 +42,8 @@ final class RawVisitor: ChannelInboundHandler {
 
     /// Sends a visitor to a member of this server.
     init(to member: RouteMember, _ visitor: RoutedVisitor) {
-        (self.member, route, self.visitor, first) = (member, nil, visitor, ByteBuffer())
+        (self.member, route, self.visitor) = (member, nil, visitor)
+        (first, closesAtEnd) = (ByteBuffer(), false)
     }
 
     /// Sends a visitor to a member of a route, and to another one if that is not reached.
@@ -53,12 +58,13 @@ final class RawVisitor: ChannelInboundHandler {
         hasEnded: Bool = false
     ) {
         (self.route, self.visitor, self.first, self.hasEnded) = (route, visitor, first, hasEnded)
+        closesAtEnd = false
     }
 
-    /// Continues with a stream that is open. The connection's bytes are asked for from now on.
-    init(_ stream: VisitorStream, _ visitor: RoutedVisitor) {
+    /// Continues with a carrier's stream that is open. The connection's bytes are asked for from now on.
+    init(carrier stream: VisitorStream, _ visitor: RoutedVisitor) {
         (member, route, self.stream, self.visitor) = (stream.member, nil, stream, visitor)
-        first = ByteBuffer()
+        (first, closesAtEnd) = (ByteBuffer(), true)
     }
 
     // MARK: From the visitor
@@ -107,12 +113,21 @@ final class RawVisitor: ChannelInboundHandler {
         let isWaiting = route?.wait(self) { this.eventLoop.execute { this.value.tryAgain() } } ?? false
         guard isWaiting, NIODeadline.now() < until else {
             stopWaiting()
-            return SocketReset.afterSending(context.channel, within: RoutedStream.lingering)
+            return refuse(context)
         }
         timer?.cancel()
         timer = context.eventLoop.assumeIsolated().scheduleTask(deadline: min(until, .now() + Self.retryTime)) {
             self.tryAgain()
         }
+    }
+
+    /// No member is reached.
+    private func refuse(_ context: ChannelHandlerContext) {
+        guard let farewell else { return SocketReset.afterSending(context.channel, within: RoutedStream.lingering) }
+        let channel = context.channel
+        context.writeAndFlush(wrapOutboundOut(farewell), promise: nil)
+        SocketOptions.finishOutput(context)
+        context.eventLoop.assumeIsolated().scheduleTask(in: RoutedStream.lingering) { channel.close(promise: nil) }
     }
 
     private func tryAgain() {
@@ -205,7 +220,9 @@ extension RawVisitor: VisitorStreamReceiver {
         // NIO drops what is unwritten when both directions are closed.
         let written = context.eventLoop.makePromise(of: Void.self)
         written.futureResult.assumeIsolated().whenComplete { _ in
-            self.context?.close(mode: .output, promise: nil)
+            guard let context = self.context else { return }
+            SocketOptions.finishOutput(context)
+            if self.closesAtEnd { context.close(promise: nil) }
         }
         context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: written)
     }
@@ -220,6 +237,7 @@ extension RawVisitor: VisitorStreamReceiver {
                 return open(context)
             }
             if route.keepsVisitors { return wait(context) }
+            return refuse(context)
         }
         SocketReset.afterSending(channel, within: RoutedStream.lingering)
     }

@@ -50,6 +50,20 @@ final class Route: Sendable {
 
     func add(_ member: RouteMember) {
         members.withLock { $0.append(member) }
+        wake()
+    }
+
+    /// Other members take the place of all.
+    func replace(_ all: [RouteMember]) {
+        let former = members.withLock { members in
+            defer { members = all }
+            return members
+        }
+        for member in former { member.withdraw() }
+        if !all.isEmpty { wake() }
+    }
+
+    private func wake() {
         let ready = waiting.withLock { waiting in
             defer { waiting = [:] }
             return waiting.values

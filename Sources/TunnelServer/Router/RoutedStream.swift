@@ -258,6 +258,16 @@ final class RoutedStream: StreamEnd, CountedStream {
 
     // MARK: The end
 
+    /// Whether there is a stream, or may be one.
+    var isLive: Bool { !isClosed }
+
+    /// This server ends the stream.
+    func end(_ code: ResetCode) {
+        guard !isClosed else { return }
+        if let id { session.run(.reset(id, code)) }
+        fail(.reset(code))
+    }
+
     /// The other end is silent: the visitor may go elsewhere, unless the stream was accepted.
     func giveUp() {
         guard isUnanswered else { return }

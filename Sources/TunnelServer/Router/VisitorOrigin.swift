@@ -21,6 +21,8 @@ struct VisitorOrigin: Sendable {
     var slot: VisitorSlot?
     /// Whether another server of the cluster has sent it. It goes no further.
     var isRelayed = false
+    /// Whether the request states its origin itself: the server that has sent it has written the statement.
+    private var isStated: Bool { isRelayed && !isSecure }
 
     init(_ channel: any Channel, fronts: TrustedFronts) {
         let peer = channel.peerAddress
@@ -47,17 +49,17 @@ struct VisitorOrigin: Sendable {
     func of(_ head: RequestHead) -> (routed: RoutedVisitor, request: RequestOrigin) {
         var routed = self.routed
         var isSecure = isSecure
-        if let front {
-            if let named = front.origin(of: head) {
-                routed = RoutedVisitor(description: "\(named)", address: named, publicAddress: publicAddress)
-            }
+        if let named = front?.origin(of: head) {
+            routed = RoutedVisitor(description: "\(named)", address: named, publicAddress: publicAddress)
+        }
+        if front != nil || isStated {
             // A front appends its own value after the ones that its peer has sent.
             if let scheme = head.fields.list("X-Forwarded-Proto").last {
                 isSecure = scheme.lowercased() == "https"
             }
         }
         let address = routed.address.map(\.description) ?? "unknown"
-        return (routed, RequestOrigin(address: address, isSecure: isSecure, isFromFront: front != nil))
+        return (routed, RequestOrigin(address: address, isSecure: isSecure, isFromFront: front != nil || isStated))
     }
 
     var routed: RoutedVisitor {

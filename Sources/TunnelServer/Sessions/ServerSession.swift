@@ -63,6 +63,8 @@ final class ServerSession {
         ports = PublicPorts(
             directory: resources.ports,
             cluster: resources.cluster,
+            publicAddresses: rules.policy.publicAddresses,
+            fronts: rules.fronts,
             binder: binder ?? SystemPortBinder(routes: resources.routes, groups: resources.groups),
             clock: clock,
             limits: rules.limits,

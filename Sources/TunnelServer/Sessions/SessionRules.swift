@@ -13,7 +13,7 @@ struct SessionRules {
     /// The destinations that the client may name.
     let destinations: DestinationPolicy
     /// The fronts before the public ports; nil if there are none.
-    let fronts: TrustedFronts?
+    let fronts: PortFronts?
     let limits: ServerLimits
     let drainTimeout: Duration
     /// The SHA-256 of the server's own certificate, in hexadecimal; empty without TLS.
@@ -27,7 +27,7 @@ struct SessionRules {
         names = NamePolicy(rights, configuration)
         visitorLimits = rights.visitors ?? configuration.visitors
         destinations = DestinationPolicy(rights.destinations)
-        fronts = configuration.hasFrontsOnPublicPorts ? configuration.trustedFronts : nil
+        fronts = PortFronts(configuration)
         limits = configuration.serverLimits
         drainTimeout = configuration.drainTimeout
         unixAccess = configuration.unixAccess

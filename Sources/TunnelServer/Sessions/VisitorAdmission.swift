@@ -127,42 +127,28 @@ final class VisitorAdmission {
     func accept(_ channel: any Channel, at tunnel: UInt16) throws {
         try SocketOptions.visitor(channel)
         quota.count(channel)
-        let peer = channel.peerAddress
-        let direct = Arrival(tunnel, channel.peerDescription, peer?.ip)
-        guard let fronts = rules.fronts, fronts.contains(peer) else { return try admit(channel, direct) }
-        try channel.pipeline.syncOperations.addHandler(
-            ProxyProtocolHandler(
-                isRequired: true,
-                timeout: TimeAmount(rules.limits.handshakeTimeout)
-            ) { [weak self] header in
-                guard let self else { return channel.close(promise: nil) }
-                // The header of a front's own health check names no visitor: the front counts as one.
-                guard let ends = header?.ends else { return try self.admit(channel, direct) }
-                var relayed = Arrival(tunnel, "\(ends.source)", ends.source.address)
-                relayed.publicAddress = "\(ends.destination)"
-                try self.admit(channel, relayed)
-            }
-        )
+        try PortVisitor.identify(channel, behind: rules.fronts) { [weak self] visitor in
+            guard let self else { return channel.close(promise: nil) }
+            try admit(channel, visitor, at: tunnel)
+        }
     }
 
     /// Admits a visitor whose address is known, or resets it.
-    private func admit(_ channel: any Channel, _ arrival: Arrival) throws {
-        guard let tunnel = tunnels[arrival.tunnel] else { return channel.close(promise: nil) }
+    private func admit(_ channel: any Channel, _ visitor: PortVisitor, at number: UInt16) throws {
+        guard let tunnel = tunnels[number] else { return channel.close(promise: nil) }
         let shortage = quota.shortage(rules.limits, isCounted: true)
         let unhealthy: VisitorRefusal? = tunnel.isHealthy ? nil : .unhealthy
-        if let refusal = unhealthy ?? shortage ?? tunnel.gate.admit(arrival.address, now: clock.now()) {
-            note(refusal, of: arrival.visitor)
+        if let refusal = unhealthy ?? shortage ?? tunnel.gate.admit(visitor.address, now: clock.now()) {
+            note(refusal, of: visitor.description)
             return try channel.pipeline.syncOperations.addHandler(RefusedVisitorHandler())
         }
         channel.closeFuture.assumeIsolated().whenComplete { _ in tunnel.gate.left() }
-        var request = OpenRequest(tunnel: arrival.tunnel, visitor: arrival.visitor)
-        if tunnel.request.visitors.wantsPublicAddress {
-            request.publicAddress = arrival.publicAddress ?? channel.localAddress?.inShort ?? ""
-        }
+        var request = OpenRequest(tunnel: number, visitor: visitor.description)
+        if tunnel.request.visitors.wantsPublicAddress { request.publicAddress = visitor.publicAddress }
         let pipe = StreamPipe(
             session: sessionLoop,
             policy: tunnel.streamPolicy(bandwidth.limit),
-            identity: StreamIdentity(visitor: arrival.visitor, statistics: tunnel.statistics),
+            identity: StreamIdentity(visitor: visitor.description, statistics: tunnel.statistics),
             logger: logger
         ) { [weak self] pipe in
             self?.openStream(pipe, request)
@@ -224,20 +210,5 @@ final class VisitorAdmission {
         resources.logs.refusedVisitors.log("visitor refused", at: .warning, to: logger, metadata)
         resources.metrics.refused(.noStreams)
         pipe.reset(.busy)
-    }
-}
-
-/// A visitor's connection, as its socket or a front describes it.
-private struct Arrival {
-    let tunnel: UInt16
-    let visitor: String
-    let address: IPAddress?
-    /// The public address that the visitor connected to, if a front reports it.
-    var publicAddress: String?
-
-    init(_ tunnel: UInt16, _ visitor: String, _ address: IPAddress?) {
-        self.tunnel = tunnel
-        self.visitor = visitor
-        self.address = address
     }
 }

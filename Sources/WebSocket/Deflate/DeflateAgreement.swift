@@ -11,6 +11,21 @@ public struct DeflateAgreement: Sendable, Equatable {
     /// The settings of this end's compressor.
     public var options: DeflateOptions
 
+    /// Creates parameters that were agreed on elsewhere.
+    public init(
+        serverNoContextTakeover: Bool,
+        clientNoContextTakeover: Bool,
+        serverMaxWindowBits: Int,
+        clientMaxWindowBits: Int,
+        options: DeflateOptions
+    ) {
+        self.serverNoContextTakeover = serverNoContextTakeover
+        self.clientNoContextTakeover = clientNoContextTakeover
+        self.serverMaxWindowBits = serverMaxWindowBits
+        self.clientMaxWindowBits = clientMaxWindowBits
+        self.options = options
+    }
+
     /// Returns the parameters for the messages that an end of this role sends.
     func direction(from role: WebSocketRole) -> (noContextTakeover: Bool, windowBits: Int) {
         switch role {

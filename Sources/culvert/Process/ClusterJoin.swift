@@ -22,7 +22,12 @@ enum ClusterJoin {
             throw Failure(.configuration, "[cluster] etcd: \(error)")
         }
         let trust = cluster.authorities.map { TLSTrust(authorities: $0, includesSystem: false) } ?? TLSTrust()
-        let dialler = ServerPeerDialler(token: cluster.token, trust: trust, limits: limits, logger: logger)
+        let dialler = ServerPeerDialler(
+            token: cluster.token,
+            trust: trust,
+            limits: limits.betweenServers,
+            logger: logger
+        )
         return cluster.setup(store: store, dialler: dialler)
     }
 

@@ -1,6 +1,8 @@
+import Cluster
 import HTTPRelay
 import Mux
 import NIOCore
+import NetworkAddress
 import TestSupport
 import Testing
 
@@ -11,8 +13,14 @@ import Testing
 /// Host names in a cluster: a visitor reaches a name at every server.
 @Suite("Host names at any server of a cluster", .serialized)
 struct ClusterNameTests {
-    private func withNames(_ body: @Sendable (RunningCluster) async throws -> Void) async throws {
+    private func withNames(
+        fronts: Bool = false,
+        _ body: @Sendable (RunningCluster) async throws -> Void
+    ) async throws {
         try await RunningCluster.with(3) { configuration in
+            if fronts {
+                configuration.trustedFronts = TrustedFronts(blocks: [CIDRBlock("127.0.0.0/8")].compactMap { $0 })
+            }
             configuration.httpListen = [.tcp(host: "127.0.0.1", port: 0)]
             for index in configuration.clients.indices {
                 configuration.clients[index].names = [NamePattern("*.example.test")].compactMap { $0 }
@@ -116,6 +124,72 @@ struct ClusterNameTests {
                     return answer.firstRange(of: "two\n") != nil
                 }
             }
+        }
+    }
+
+    @Test("Each request of a front is for its own visitor, with the front's statements, also at another server")
+    func front() async throws {
+        let service = try TCPService.http("app")
+        defer { service.stop() }
+        try await withNames(fronts: true) { cluster in
+            try await withName("app.example.test", at: cluster.members[0], to: service, in: cluster) {
+                for member in cluster.members {
+                    for number in 1...2 {
+                        let fields =
+                            "X-Forwarded-For: 203.0.113.\(number)\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: a\r\n"
+                        let answer = try await onThread {
+                            try HTTPConnection(TCPSocket(port: member.http))
+                                .get("/", host: "app.example.test", fields: fields)
+                        }
+                        for line in ["For: 203.0.113.\(number)", "Proto: https", "Host: a"] {
+                            try require(answer.body.contains("X-Forwarded-\(line)\r\n"), answer.body)
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    @Test(
+        "A visitor's own statements about its origin are left out at every server, and another server ends its connection"
+    )
+    func forged() async throws {
+        let service = try TCPService.http("app")
+        defer { service.stop() }
+        try await withNames { cluster in
+            try await withName("app.example.test", at: cluster.members[0], to: service, in: cluster) {
+                for (number, member) in cluster.members.enumerated() {
+                    let (answer, second) = try await onThread {
+                        let connection = HTTPConnection(try TCPSocket(port: member.http))
+                        let fields = "X-Forwarded-For: 192.0.2.66\r\nX-Forwarded-Proto: https\r\nForwarded: for=x\r\n"
+                        let answer = try connection.get("/", host: "app.example.test", fields: fields)
+                        return (answer, try? connection.get("/", host: "app.example.test"))
+                    }
+                    for line in ["X-Forwarded-For: 127.0.0.1", "X-Forwarded-Proto: http", "Forwarded: for=127.0.0.1;"] {
+                        try require(answer.body.contains(line), answer.body)
+                    }
+                    try require(!answer.body.contains("192.0.2.66") && !answer.body.contains("for=x"), answer.body)
+                    try require((second == nil) == (number > 0), "\(String(describing: second))")
+                }
+            }
+        }
+    }
+
+    @Test("A request for a name whose server is not reached is answered with 503")
+    func unreached() async throws {
+        try await withNames { cluster in
+            let lease = try await cluster.store.grantLease(seconds: 10)
+            let gone = ServerRecord(ServerID(7), peerURL: "ws://127.0.0.1:9", version: "", since: 0)
+            let key = ClaimKey(
+                .name("app.example.test"),
+                part: "http:",
+                owner: .client([1]),
+                member: ClaimMember(client: [1], instance: [1])
+            )
+            let claim = Claim(key, home: gone.id, session: [1], tunnel: 0, client: "alice", since: 0)
+            _ = try await cluster.store.apply([.server(gone, lease: lease), .claim(claim, lease: lease, over: nil)])
+            let answer = try await get("app.example.test", at: cluster.members[1])
+            try require(answer.hasPrefix("HTTP/1.1 503") && answer.contains("Retry-After: 2"), answer)
         }
     }
 }

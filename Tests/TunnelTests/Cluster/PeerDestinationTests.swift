@@ -1,5 +1,6 @@
 import Cluster
 import Testing
+import WebSocket
 
 @testable import TunnelServer
 
@@ -43,5 +44,26 @@ struct PeerDestinationTests {
     @Test("The payloads of a carrier may be empty, which the handshake then refuses")
     func emptyPayloads() {
         #expect(PeerDestination("carrier/AAE=") == .carrier(challenge: [], resume: [1]))
+    }
+
+    @Test("The compression of a relayed carrier is read back as it was written, and nothing else is taken")
+    func compression() {
+        for (server, client, bits) in [(true, true, 12), (false, true, 15), (true, false, 9), (false, false, 8)] {
+            let agreement = DeflateAgreement(
+                serverNoContextTakeover: server,
+                clientNoContextTakeover: client,
+                serverMaxWindowBits: bits,
+                clientMaxWindowBits: 15,
+                options: .isolated
+            )
+            #expect(DeflateAgreement(relayText: agreement.relayText, .isolated) == agreement)
+        }
+        for text in [
+            "", "deflate", "deflate/reset/reset/12", "deflate/reset/reset/12/15/1", "deflate/reset/gone/12/15",
+            "deflate/reset/reset/7/15", "deflate/reset/reset/12/16", "deflate/reset/reset/+12/15",
+            "deflate/reset/reset/012/15", "deflate/reset/reset/12/99999999999999999999", "inflate/reset/reset/12/15",
+        ] {
+            #expect(DeflateAgreement(relayText: text, .isolated) == nil, "\(text)")
+        }
     }
 }

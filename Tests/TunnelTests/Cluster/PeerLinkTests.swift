@@ -55,7 +55,7 @@ struct PeerLinkTests {
             link = PeerLink(
                 to: ServerRecord(ServerID(1), peerURL: "ws://127.0.0.1:1/peer", version: "", since: 0),
                 dialler,
-                PeerHealth(),
+                PeerHealth(ServerID(7), in: PeerHealths()),
                 totals: TrafficTotals(),
                 metrics: ClusterMetrics(factory: NOOPMetricsHandler.instance),
                 on: rig.loop,

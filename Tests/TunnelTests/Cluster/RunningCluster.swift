@@ -61,7 +61,12 @@ struct RunningCluster: Sendable {
                 }
                 var setup = ClusterSetup(
                     store: store,
-                    dialler: ServerPeerDialler(token: token, trust: TLSTrust(), logger: log.logger),
+                    dialler: ServerPeerDialler(
+                        token: token,
+                        trust: TLSTrust(),
+                        limits: MuxLimits().betweenServers,
+                        logger: log.logger
+                    ),
                     listen: .tcp(host: "127.0.0.1", port: 0),
                     clients: [ClientRights(name: "server", verifier: verifier)]
                 )
@@ -109,6 +114,7 @@ struct RunningCluster: Sendable {
         to target: UInt16,
         tunnels: [TunnelSpec]? = nil,
         servers: Int = 1,
+        compresses: Bool = false,
         log: CollectedLog = CollectedLog(),
         _ published: Mailbox<String>
     ) throws -> Client {
@@ -120,6 +126,7 @@ struct RunningCluster: Sendable {
         )
         configuration.drainTimeout = .seconds(1)
         configuration.servers = servers
+        configuration.isCompressing = compresses
         return Client(configuration, logger: log.logger) { event in
             if case .tunnel(let url, _) = event { published.put(url) }
         }

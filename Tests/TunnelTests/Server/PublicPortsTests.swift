@@ -22,12 +22,14 @@ struct PublicPortsTests {
         /// The reports since the last call.
         private var reports: [String] = []
 
-        init(_ change: (inout ServerLimits) -> Void = { _ in }) {
+        init(cluster: FakeClusterDirectory? = nil, _ change: (inout ServerLimits) -> Void = { _ in }) {
             var limits = ServerLimits()
             change(&limits)
             holder = FakePortHolder("alice", client: 1, on: loop)
             ports = PublicPorts(
                 directory: directory,
+                cluster: cluster,
+                publicAddresses: ["192.0.2.1"],
                 binder: binder,
                 clock: ServerClock(now: { Instant(nanoseconds: 100_000_000_000) }),
                 limits: limits,
@@ -39,9 +41,14 @@ struct PublicPortsTests {
             ports.start(holder, self)
         }
 
-        func bind(_ port: UInt16, tunnel: UInt16 = 0, allowed: ClosedRange<UInt16> = 1_024...65_535) {
+        func bind(
+            _ port: UInt16,
+            tunnel: UInt16 = 0,
+            on address: String = "192.0.2.1",
+            allowed: ClosedRange<UInt16> = 1_024...65_535
+        ) {
             let request = BindRequest(tunnel: tunnel, address: "", port: port)
-            ports.bind(request, ["192.0.2.1"], allowed: PortRanges(ranges: [allowed]))
+            ports.bind(request, [address], allowed: PortRanges(ranges: [allowed]))
             loop.run()
         }
 
@@ -74,6 +81,47 @@ struct PublicPortsTests {
         }
 
         func portsAreReleased(_ ports: PublicPorts) { reports.append("released") }
+    }
+
+    // MARK: The cluster
+
+    @Test(
+        "A port on all of the server's addresses is claimed in the cluster before it is bound, others are this machine's"
+    )
+    func clusterClaim() {
+        let cluster = FakeClusterDirectory()
+        let rig = Rig(cluster: cluster)
+        rig.bind(8_022)
+        #expect(cluster.calls == ["claim tcp:8022 for 0"] && rig.binder.asked == [])
+        cluster.grant()
+        #expect(rig.takeReports() == ["0 at 8022"])
+        rig.bind(8_023, tunnel: 1, on: "192.0.2.7")
+        #expect(cluster.calls.count == 1 && rig.takeReports() == ["1 at 8023"])
+    }
+
+    @Test("A place that another server gets before it is public is given up once it is")
+    func lostBeforePublished() {
+        let cluster = FakeClusterDirectory()
+        let rig = Rig(cluster: cluster)
+        rig.binder.bindsAtOnce = false
+        rig.bind(8_022)
+        cluster.grant()
+        _ = rig.takeReports()
+        cluster.lose(8_022)
+        #expect(rig.takeReports() == [])
+        rig.binder.complete()
+        #expect(rig.takeReports() == ["0 at 8022", "0 lost: it is elsewhere"])
+    }
+
+    @Test("If another tunnel of the session gets a place, the claim is made anew for it")
+    func otherTunnel() {
+        let cluster = FakeClusterDirectory()
+        let rig = Rig(cluster: cluster)
+        rig.bind(8_022)
+        cluster.grant()
+        _ = rig.takeReports()
+        rig.bind(8_022, tunnel: 1)
+        #expect(cluster.calls == ["claim tcp:8022 for 0", "drop", "claim tcp:8022 for 1"])
     }
 
     // MARK: Claim and bind
