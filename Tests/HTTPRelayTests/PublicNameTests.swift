@@ -80,4 +80,20 @@ struct PublicNameTests {
     func malformed(text: String) {
         #expect(NamePattern(text) == nil)
     }
+
+    @Test("Many patterns cover what one of them covers")
+    func patterns() {
+        let texts = ["blog.example.com", "*.al.example.com", "*.net", "a.b"]
+        let patterns = texts.compactMap { NamePattern($0) }
+        let set = NamePatterns(patterns)
+        for text in [
+            "blog.example.com", "x.blog.example.com", "al.example.com", "x.al.example.com", "x.y.al.example.com", "net",
+            "a.net", "xal.example.com", "example.com", "a.b", "c.a.b", "al.example.com.net", "b",
+        ] {
+            let name = PublicName(text)
+            #expect(name.map(set.covers) == name.map { name in patterns.contains { $0.covers(name) } }, "\(text)")
+        }
+        #expect(PublicName("a.b.c").map(NamePatterns([NamePattern("*")].compactMap { $0 }).covers) == true)
+        #expect(PublicName("a.b.c").map(NamePatterns([NamePattern]()).covers) == false)
+    }
 }

@@ -49,9 +49,12 @@ final class RouterRules: Sendable {
     let backend: Backend?
     let redirectsToHTTPS: Bool
     let limits: ServerLimits
+    /// The names that any client may have. Visitors of others cause no question to the cluster.
+    let clientNames: NamePatterns
 
     init(_ configuration: ServerConfiguration) {
         path = configuration.path
+        clientNames = NamePatterns(configuration.clients.flatMap(\.names) + configuration.names)
         endpointHost = configuration.endpointHost
         let names = configuration.httpListen + configuration.httpsListen
         sharesAddress = configuration.listen.contains { names.contains($0) }

@@ -313,20 +313,21 @@ final class HTTPVisitor: ChannelInboundHandler, RemovableChannelHandler {
             try RelayedRequest.handedOver(head, to: destination, from: visitor.request).serialize(into: &bytes)
             bytes.writeImmutableBuffer(rest)
             let raw = RawVisitor(of: home, visitor.routed, first: bytes, hasEnded: hasEnded)
-            raw.farewell = Self.unreachable
+            raw.farewell = head.method == "HEAD" ? Self.unreachable.head : Self.unreachable.whole
             try channel.pipeline.syncOperations.addHandler(raw)
         }
     }
 
     /// The answer to a request whose server is not reached.
-    private static let unreachable: ByteBuffer = {
+    private static let unreachable: (head: ByteBuffer, whole: ByteBuffer) = {
         var bytes = ByteBuffer()
         let text = "the service is not reached now\n"
         let fields = [("Content-Type", "text/plain"), ("Content-Length", "\(text.utf8.count)"), ("Retry-After", "2")]
         let head = try? ResponseHead(status: 503, fields: HeaderFields(fields + [("Connection", "close")]))
         try? head?.serialize(into: &bytes)
-        bytes.writeString(text)
-        return bytes
+        var whole = bytes
+        whole.writeString(text)
+        return (bytes, whole)
     }()
 
     // MARK: The end

@@ -18,8 +18,10 @@ final class RawVisitor: ChannelInboundHandler {
     private var hasEnded = false
     private var hasStreamEnded = false
     private var untaken = 0
-    /// Bytes that were read before.
+    /// Bytes for a stream that has not begun: read by another handler, or with an early FIN, since NIO reads everything then.
     private var first: ByteBuffer
+    /// Most of them. 1 MiB: a visitor that has sent more is reset.
+    static let mostWaiting = 1 << 20
     /// What the visitor gets, instead of a reset, if no member is reached.
     var farewell: ByteBuffer?
     /// Whether the connection ends with the stream, whose other end closes both directions.
@@ -155,6 +157,9 @@ final class RawVisitor: ChannelInboundHandler {
         read()
     }
 
+    /// Whether bytes go to a stream. Others wait, so that another member can have them.
+    private var hasBegun: Bool { stream != nil && !awaitsSession }
+
     private func read() {
         guard !isReading, !hasEnded, !awaitsSession, let context, stream?.hasRoom == true else { return }
         isReading = true
@@ -162,7 +167,16 @@ final class RawVisitor: ChannelInboundHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        stream?.send(unwrapInboundIn(data))
+        var bytes = unwrapInboundIn(data)
+        if hasBegun {
+            stream?.send(bytes)
+        } else if first.readableBytes + bytes.readableBytes <= Self.mostWaiting {
+            first.writeBuffer(&bytes)
+        } else {
+            stream?.reset()
+            stream = nil
+            SocketReset.afterSending(context.channel, within: RoutedStream.lingering)
+        }
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
@@ -174,20 +188,21 @@ final class RawVisitor: ChannelInboundHandler {
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if case .inputClosed? = event as? ChannelEvent {
             hasEnded = true
-            stream?.finish()
+            if hasBegun { stream?.finish() }
         }
         context.fireUserInboundEventTriggered(event)
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         stream?.reset()
+        stream = nil
         context.close(promise: nil)
     }
 
     func channelInactive(context: ChannelHandlerContext) {
         stopWaiting()
-        // Both directions may have ended in order.
-        if hasEnded, hasStreamEnded { stream?.leave() } else { stream?.reset() }
+        // If the output has ended in order, NIO closes the channel at the visitor's FIN without a word.
+        if hasStreamEnded { stream?.finish() } else { stream?.reset() }
         stream = nil
         context.fireChannelInactive()
     }

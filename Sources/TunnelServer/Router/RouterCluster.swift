@@ -16,7 +16,7 @@ extension Router {
         on loop: any EventLoop
     ) -> EventLoopFuture<Route?>? {
         guard let cluster = core.resources.cluster, !origin.isRelayed, !core.resources.routes.has(name),
-            name != core.routerRules.endpointHost
+            name != core.routerRules.endpointHost, core.routerRules.clientNames.covers(name)
         else { return nil }
         let destination = PeerDestination.names(name.description, isSecure: isSecure)
         guard destination.fits else { return nil }

@@ -47,6 +47,52 @@ struct ClusterHopTests {
         }
     }
 
+    @Test("What a visitor has sent with an early end waits for its client, which has left one server for another")
+    func earlyEnd() async throws {
+        let service = try TCPService.answerAfterEnd()
+        defer { service.stop() }
+        let target = service.port
+        try await RunningCluster.with { cluster in
+            let port = try FreePorts.next()
+            try await cluster.withClient(at: [0], port: port, to: target) { _ in
+                try await cluster.waitForPort(port, at: cluster.members[2])
+            }
+            let visitor = try TCPSocket(port: port, address: cluster.members[2].address)
+            let bytes = [UInt8](repeating: 7, count: 200_000)
+            try await onThread {
+                try visitor.send(bytes)
+                try visitor.finishSending()
+            }
+            try await cluster.withClient(at: [1], port: port, to: target) { _ in
+                let answer = try await onThread { try visitor.receiveToEnd() }
+                try require(answer == Array("200000\n".utf8) + bytes, "\(answer.count) bytes")
+            }
+        }
+    }
+
+    @Test("A visitor's end after the service's is an end, and no reset, also over the hop")
+    func endAfterEnd() async throws {
+        let endings = Mailbox<TCPSocket.Ending>()
+        let service = try TCPService(timeout: .seconds(60)) { socket in
+            _ = try socket.receive(exactly: 1)
+            try socket.send("bye")
+            try socket.finishSending()
+            endings.put(try socket.drain().ending)
+        }
+        try await withPort(to: service) { cluster, port in
+            for member in cluster.members {
+                try await onThread {
+                    let visitor = try TCPSocket(port: port, address: member.address)
+                    try visitor.send("x")
+                    _ = try visitor.receiveToEnd()
+                    visitor.close()
+                }
+                let ending = try await endings.next("the service sees the end")
+                try require(ending == .end, "\(ending) at \(member.address)")
+            }
+        }
+    }
+
     @Test("Ten megabytes cross the hop in both directions at once, unchanged")
     func bulk() async throws {
         try await withPort(to: .echo()) { cluster, port in
