@@ -103,6 +103,8 @@ final class SocksHandler: ChannelInboundHandler, RemovableChannelHandler {
             switch result {
             case .success(let relay):
                 self.deadline?.cancel()
+                // Nothing more is sent here: the association has no end that could look incomplete.
+                SocketOptions.endOnClose(context.channel)
                 let reply = self.exchange.answer(.succeeded, from: (relay.address, relay.port))
                 context.writeAndFlush(self.wrapOutboundOut(reply), promise: nil)
             case .failure:
@@ -115,7 +117,7 @@ final class SocksHandler: ChannelInboundHandler, RemovableChannelHandler {
     /// closes first, or the deadline passes.
     private func refuse(_ context: ChannelHandlerContext, _ bytes: ByteBuffer) {
         context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
-        context.close(mode: .output, promise: nil)
+        SocketOptions.finishOutput(context)
         buffer.clear()
     }
 }

@@ -77,7 +77,10 @@ private final class HealthProbeHandler: ChannelInboundHandler {
         self.answer = nil
         if channel == nil { onTimeout?() }
         onTimeout = nil
-        channel?.close(promise: nil)
+        if let channel {
+            SocketOptions.endOnClose(channel)
+            channel.close(promise: nil)
+        }
         answer.succeed(problem)
     }
 

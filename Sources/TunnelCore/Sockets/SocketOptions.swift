@@ -102,11 +102,16 @@ package enum SocketOptions {
         }
     }
 
-    /// Closes the output of a socket in order: its stream is complete in this direction.
-    package static func finishOutput(_ context: ChannelHandlerContext) {
-        (context.channel as? any SocketOptionProvider)?.setSoLinger(linger(l_onoff: 0, l_linger: 0)).whenFailure { _ in
+    /// Makes the next close an end (FIN), which is the system's default.
+    package static func endOnClose(_ channel: any Channel) {
+        (channel as? any SocketOptionProvider)?.setSoLinger(linger(l_onoff: 0, l_linger: 0)).whenFailure { _ in
             // The socket is closed already, or has no such option.
         }
+    }
+
+    /// Closes the output of a socket in order: its stream is complete in this direction.
+    package static func finishOutput(_ context: ChannelHandlerContext) {
+        endOnClose(context.channel)
         context.close(mode: .output, promise: nil)
     }
 }
