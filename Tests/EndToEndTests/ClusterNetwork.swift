@@ -21,6 +21,8 @@ struct ClusterNetwork: Sendable {
 
     /// The ports of the servers' endpoints, of their health, and of HAProxy.
     private static let (endpoint, health, front): (UInt16, UInt16, UInt16) = (8080, 9090, 8000)
+    /// The port of the servers for visitors of host names.
+    static let http: UInt16 = 8081
 
     static func start(in scenario: Scenario) async throws -> ClusterNetwork {
         let network = try await HostNetwork.start(7, in: scenario)
@@ -53,6 +55,8 @@ struct ClusterNetwork: Sendable {
                 listen = "\(host.address):\(endpoint)"
                 token_file = "\(scenario.tokenFile)"
                 admin = ["\(host.address):\(health)", "unix:\(place.admin)"]
+                http_listen = "\(host.address):\(http)"
+                allow_names = ["*.example.test"]
 
                 [cluster]
                 etcd = [\(etcd.urls.map { "\"\($0)\"" }.joined(separator: ", "))]
@@ -113,6 +117,10 @@ struct ClusterNetwork: Sendable {
                 http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host localhost
                 balance roundrobin
                 option redispatch 1
+                option srvtcpka
+                srvtcpka-idle 2s
+                srvtcpka-intvl 2s
+                srvtcpka-cnt 3
                 retries 3
                 timeout check 500ms
                 timeout connect 1s
@@ -138,24 +146,29 @@ struct ClusterNetwork: Sendable {
     /// Starts an echo service on the clients' machine.
     func echo() async throws -> TCPService { try await outside.run { try TCPService.echo() } }
 
-    /// Starts a client of any server, through HAProxy or at one server.
+    /// Starts a client of any server, through HAProxy, at one server, or through a relay on its own machine.
+    ///
+    /// - Parameter remotes: further values of `-R`.
     func client(
         _ name: String,
         at place: Place? = nil,
+        through relay: FaultRelay? = nil,
         port: UInt16,
         to service: UInt16,
+        remotes: [String] = [],
         servers: Int = 1
     ) throws -> CulvertClient {
         let file = "\(scenario.directory)/\(name).toml"
         try scenario.write("servers = \(servers)\n", to: file)
-        let url = place.map { "ws://\($0.host.address):\(Self.endpoint)" } ?? "ws://127.0.0.1:\(Self.front)"
+        let url =
+            place.map { "ws://\($0.host.address):\(Self.endpoint)" } ?? "ws://127.0.0.1:\(relay?.port ?? Self.front)"
+        let tunnels = ["\(port):127.0.0.1:\(service)"] + remotes
         return CulvertClient(
             process: try scenario.culvert(
                 name,
                 [
                     "client", url, "--token-file", scenario.tokenFile, "--name", name, "--config", file,
-                    "-R", "\(port):127.0.0.1:\(service)",
-                ],
+                ] + tunnels.flatMap { ["-R", $0] },
                 on: outside
             )
         )
@@ -188,11 +201,23 @@ struct ClusterNetwork: Sendable {
         }
     }
 
+    /// A relay on the clients' machine to HAProxy's port before the endpoints.
+    func relay() async throws -> FaultRelay { try await outside.run { try FaultRelay(to: Self.front) } }
+
     /// The number of claims of a port in etcd, over all sessions.
     func claims(of port: UInt16, from member: Int = 0) throws -> Int {
+        try claims(from: "ports/tcp:\(port)/", to: "ports/tcp:\(port)0", member: member)
+    }
+
+    /// The number of all claims of ports and host names in etcd.
+    func claims(from member: Int = 0) throws -> Int {
+        try claims(from: "ports/", to: "ports0", member: member) + claims(from: "names/", to: "names0", member: member)
+    }
+
+    private func claims(from first: String, to end: String, member: Int) throws -> Int {
         struct Answer: Decodable { let count: String? }
-        func encoded(_ text: String) -> String { Data(text.utf8).base64EncodedString() }
-        let (first, end) = (encoded("culvert/ports/tcp:\(port)/"), encoded("culvert/ports/tcp:\(port)0"))
+        func encoded(_ text: String) -> String { Data("culvert/\(text)".utf8).base64EncodedString() }
+        let (first, end) = (encoded(first), encoded(end))
         let answer = try etcd.post(
             "/v3/kv/range",
             #"{"key":"\#(first)","range_end":"\#(end)","count_only":true}"#,

@@ -9,7 +9,9 @@ public struct Sshd: Sendable {
     private let folder: String
 
     /// Starts a server on both loopback addresses, if the machine has both.
-    public static func start(in scenario: Scenario) async throws -> Sshd {
+    ///
+    /// - Parameter host: its machine; nil for this one.
+    public static func start(in scenario: Scenario, on host: HostNetwork.Host? = nil) async throws -> Sshd {
         let port = try FreePorts.next()
         let folder = try scenario.folder("sshd-\(port)")
         for name in ["host", "user"] {
@@ -40,13 +42,13 @@ public struct Sshd: Sendable {
         if geteuid() == 0 {
             try FileManager.default.createDirectory(atPath: "/run/sshd", withIntermediateDirectories: true)
         }
-        let process = try scenario.start(
-            "sshd",
-            Program.sshd.required(),
-            ["-D", "-e", "-f", "\(folder)/sshd_config"],
-            isKilled: true
-        )
-        try await waitUntilListening(port, process)
+        let command = [try Program.sshd.required(), "-D", "-e", "-f", "\(folder)/sshd_config"]
+        let process = try scenario.start("sshd", try host?.command(command) ?? command, isKilled: true)
+        if let host {
+            try await eventually("sshd listens", found: { process.description }) { (try? host.connect(port)) != nil }
+        } else {
+            try await waitUntilListening(port, process)
+        }
         return Sshd(process: process, port: port, folder: folder)
     }
 
@@ -69,6 +71,20 @@ public struct Sshd: Sendable {
             Program.ssh.required(),
             arguments + ["-p", "\(port)", "-l", NSUserName(), address, command],
             input: input
+        )
+    }
+
+    /// Runs a command at the server, in an SSH session over a port of the machine's loopback that leads to it.
+    public func run(
+        _ command: String,
+        port: UInt16,
+        in scenario: Scenario,
+        on host: HostNetwork.Host
+    ) throws -> ChildProcess {
+        let arguments = [try Program.ssh.required(), "-T"] + options
+        return try scenario.start(
+            "ssh",
+            try host.command(arguments + ["-p", "\(port)", "-l", NSUserName(), "127.0.0.1", command])
         )
     }
 

@@ -170,6 +170,32 @@ public final class TCPSocket: Sendable {
         }
     }
 
+    /// Lets the system notice that the peer's machine has forgotten the connection: it asks after so many seconds of silence.
+    public func keepAlive(seconds: Int32) {
+        #if canImport(Glibc)
+        let (level, idle) = (Int32(IPPROTO_TCP), TCP_KEEPIDLE)
+        #else
+        let (level, idle) = (IPPROTO_TCP, TCP_KEEPALIVE)
+        #endif
+        set(SOL_SOCKET, SO_KEEPALIVE, Int32(1))
+        set(level, idle, seconds)
+        set(level, TCP_KEEPINTVL, seconds)
+        set(level, TCP_KEEPCNT, Int32(30))
+    }
+
+    /// Whether RST has ended the connection, if this end has not sent FIN. Of the threads that use a socket, only one gets the
+    /// error of a reset.
+    public var isReset: Bool {
+        #if canImport(Glibc)
+        var information = tcp_info()
+        var length = socklen_t(MemoryLayout.size(ofValue: information))
+        getsockopt(descriptor, Int32(IPPROTO_TCP), TCP_INFO, &information, &length)
+        return Int(information.tcpi_state) == Int(TCP_CLOSE)
+        #else
+        return false
+        #endif
+    }
+
     /// Ends the connection with RST.
     public func abort() {
         var linger = linger(l_onoff: 1, l_linger: 0)
