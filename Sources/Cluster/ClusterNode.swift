@@ -204,7 +204,7 @@ package struct ClusterNode: Sendable {
         if let pausedUntil, now >= pausedUntil { self.pausedUntil = nil }
         expireClaims(now: now)
         expireProbes(now: now)
-        dropLapses(lapses.takeExpired(now: now))
+        expireLapses(now: now)
         return act(now)
     }
 

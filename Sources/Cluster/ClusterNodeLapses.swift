@@ -10,7 +10,7 @@ extension ClusterNode {
         guard !lapses.isKept(key), let held = table.remove(key) else { return }
         let home = held.claim.home
         if linked.contains(home), home != id {
-            guard servers[home] != nil else {
+            guard servers[home] != nil || lapses.hasGivenUp(home) else {
                 table.set(held)
                 return lapses.keep(key, of: home)
             }
@@ -22,7 +22,7 @@ extension ClusterNode {
 
     /// The store has the record of a server no more. If that server lives, its claims that have ended with the record stay.
     mutating func serverLapsed(_ record: ServerRecord, now: Instant) {
-        lapses.left(record.id)
+        lapses.left(record.id, inOrder: record.isDraining && linked.contains(record.id))
         guard linked.contains(record.id), !record.isDraining, record.id != id else { return }
         for held in lapses.takeGone(of: record.id, now: now, limits: limits)
         where table.excluding(held.claim.key).isEmpty && table[held.claim.key] == nil && ports < limits.portClaims {
@@ -31,6 +31,12 @@ extension ClusterNode {
             lapses.keep(held.claim.key, of: record.id)
             report(.portChanged(held.claim.key.place))
         }
+    }
+
+    /// Time has passed.
+    mutating func expireLapses(now: Instant) {
+        lapses.expire(now: now, limits: limits)
+        dropLapses(lapses.takeExpired(now: now))
     }
 
     /// The store has a claim, so lapsed ones are out of use that it excludes.

@@ -50,8 +50,7 @@ extension ClusterNode {
 
     /// A home has answered that it does not have the place any more, or was not reached.
     package mutating func moved(_ place: ClaimPlace) {
-        guard !place.isPort else { return }
-        forget(place)
+        if !place.isPort { names.doubt(place) }
     }
 
     private mutating func forget(_ place: ClaimPlace) {

@@ -28,6 +28,8 @@ struct KnownNames: Sendable {
 
     private var owned = Reads()
     private var unknown = Reads()
+    /// Names whose claims have turned out to be old, so the store is asked again. They stay in use until it has answered.
+    private var stale: Set<ClaimPlace> = []
     private(set) var waiting: [ClaimPlace: [ClusterNode.LookupID]] = [:]
     /// Visitors that wait.
     private(set) var lookups = 0
@@ -39,7 +41,13 @@ struct KnownNames: Sendable {
     /// The number of names that are remembered, with a claim and without one.
     var counts: (owned: Int, unknown: Int) { (owned.at.count, unknown.at.count) }
 
-    func readAt(_ place: ClaimPlace) -> Instant? { owned.at[place] ?? unknown.at[place] }
+    /// When a name was read; nil if it is not known, or has turned out to be old.
+    func readAt(_ place: ClaimPlace) -> Instant? { stale.contains(place) ? nil : owned.at[place] ?? unknown.at[place] }
+
+    /// The claims of a name have turned out to be old.
+    mutating func doubt(_ place: ClaimPlace) {
+        if owned.at[place] != nil { stale.insert(place) }
+    }
 
     /// Records a read of a name.
     ///
@@ -53,6 +61,7 @@ struct KnownNames: Sendable {
     mutating func forget(_ place: ClaimPlace) {
         owned.at[place] = nil
         unknown.at[place] = nil
+        stale.remove(place)
     }
 
     /// A visitor waits for a name.

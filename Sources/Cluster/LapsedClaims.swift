@@ -14,6 +14,9 @@ struct LapsedClaims: Sendable {
     /// Servers that are back in the store, with the time until which they may put their claims back.
     private var returning: [ServerID: Instant] = [:]
 
+    /// Servers with a link that have left the store in order.
+    private var leaving: Set<ServerID> = []
+
     /// The time of the next expiry.
     var deadline: Instant? { returning.values.min() }
 
@@ -23,7 +26,8 @@ struct LapsedClaims: Sendable {
         if gone.count < limits.portClaims { gone.append((now, held)) }
     }
 
-    private mutating func expire(now: Instant, limits: ClusterLimits) {
+    /// Forgets what has gone too long ago.
+    mutating func expire(now: Instant, limits: ClusterLimits) {
         while let first = gone.first, now.since(first.at) > .seconds(limits.leaseSeconds) { _ = gone.popFirst() }
     }
 
@@ -62,13 +66,22 @@ struct LapsedClaims: Sendable {
     }
 
     /// The server is gone from the store, perhaps again.
-    mutating func left(_ server: ServerID) { returning[server] = nil }
+    ///
+    /// - Parameter inOrder: whether it had announced its end: its claims are given up then.
+    mutating func left(_ server: ServerID, inOrder: Bool) {
+        returning[server] = nil
+        if inOrder { leaving.insert(server) } else { leaving.remove(server) }
+    }
+
+    /// Whether a server that is gone had announced its end.
+    func hasGivenUp(_ server: ServerID) -> Bool { leaving.contains(server) }
 
     /// The link to a server has ended, or its time is over.
     ///
     /// - Returns: its claims, which are out of use.
     mutating func takeKept(of server: ServerID) -> [ClaimKey] {
         returning[server] = nil
+        leaving.remove(server)
         let keys = kept.removeValue(forKey: server) ?? []
         for key in keys { homes[key] = nil }
         return Array(keys)

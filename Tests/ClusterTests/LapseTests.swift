@@ -57,6 +57,12 @@ private typealias Script = ScriptedNode
         script.event(20, .claimGone(key))
         script.event(20, .serverGone(Script.peer), scope: .servers)
         #expect(script.node.claims(of: key.place) == [])
+
+        script = linked()
+        script.event(18, .server(draining), scope: .servers)
+        script.event(20, .serverGone(Script.peer), scope: .servers)
+        script.event(20, .claimGone(key))
+        #expect(script.node.claims(of: key.place) == [])
     }
 
     @Test("without a link, the claims of a server end with its lease")

@@ -12,7 +12,7 @@ final class CarrierRelay: VisitorStreamReceiver {
     private var carrier: Carrier?
     private var stream: VisitorStream?
     private let onAccept: () -> Void
-    private var onFailure: (() -> Void)?
+    private var onFailure: ((StreamFailure) -> Void)?
 
     /// - Parameters:
     ///   - onAccept: called when the home has the carrier, before its bytes are relayed.
@@ -22,7 +22,7 @@ final class CarrierRelay: VisitorStreamReceiver {
         on channel: any Channel,
         from origin: CarrierOrigin,
         onAccept: @escaping () -> Void,
-        onFailure: @escaping () -> Void
+        onFailure: @escaping (StreamFailure) -> Void
     ) {
         (self.carrier, self.channel, self.onAccept, self.onFailure) = (carrier, channel, onAccept, onFailure)
         visitor = RoutedVisitor(
@@ -66,7 +66,7 @@ final class CarrierRelay: VisitorStreamReceiver {
         self.stream = nil
         let onFailure = onFailure
         (self.onFailure, carrier) = (nil, nil)
-        onFailure?()
+        onFailure?(failure)
     }
 
     func stream(_ stream: VisitorStream, received bytes: [ByteBuffer]) {}

@@ -44,12 +44,12 @@ protocol ClusterDirectory: AnyObject, Sendable {
     /// The way to another server that has a host name.
     ///
     /// - Parameter destination: what is asked for there.
-    /// - Returns: a future on `loop` that does not fail; nil without such a server.
+    /// - Returns: a future on `loop` that does not fail.
     func home(
         of name: String,
         _ destination: PeerDestination,
         on loop: any EventLoop
-    ) -> EventLoopFuture<Route?>
+    ) -> EventLoopFuture<NameHome>
 
     /// Another server reports that it has taken a claim over.
     func taken(_ key: ClaimKey)
@@ -68,6 +68,21 @@ protocol ClusterDirectory: AnyObject, Sendable {
 
     /// Gives a claim back.
     func drop(_ ticket: ClaimTicket)
+}
+
+/// Where visitors of a name go that this server does not have.
+enum NameHome: Sendable {
+    /// The servers that have it.
+    case elsewhere(Route)
+    /// No server has it.
+    case nowhere
+    /// The store has not answered.
+    case unknown
+
+    /// The servers that have it.
+    var route: Route? {
+        if case .elsewhere(let route) = self { route } else { nil }
+    }
 }
 
 /// A claim that a session has or wants.

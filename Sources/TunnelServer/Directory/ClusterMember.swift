@@ -51,7 +51,7 @@ final class ClusterMember: Sendable {
         let loop = group.next()
         let (connections, flows) = (configuration.serverLimits.ingress, configuration.serverLimits.flows)
         let dropped = resources.totals.metrics.droppedDatagrams
-        let fronts = PortFronts(configuration)
+        let fronts = resources.fronts
         let ports = RemotePorts(
             configuration.publicAddresses,
             on: group,

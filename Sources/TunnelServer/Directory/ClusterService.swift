@@ -25,6 +25,7 @@ final class ClusterService: ClusterDirectory {
 
     /// A session that wants or has a claim.
     struct Claimant {
+        let key: ClaimKey
         let place: String
         let onLoss: @Sendable (Refusal) -> Void
         let completion: @Sendable (Result<ClaimTicket, Refusal>) -> Void
@@ -165,7 +166,12 @@ final class ClusterService: ClusterDirectory {
                 since: WallClock.unixSeconds
             )
             let (number, actions) = state.node.want(claim, now: .now)
-            state.claimants[number] = Claimant(place: wish.description, onLoss: onLoss, completion: completion)
+            state.claimants[number] = Claimant(
+                key: wish.key,
+                place: wish.description,
+                onLoss: onLoss,
+                completion: completion
+            )
             return actions
         }
     }
@@ -182,7 +188,7 @@ final class ClusterService: ClusterDirectory {
         of name: String,
         _ destination: PeerDestination,
         on loop: any EventLoop
-    ) -> EventLoopFuture<Route?> {
+    ) -> EventLoopFuture<NameHome> {
         let place = ClaimPlace.name(name)
         let promise = self.loop.makePromise(of: [HeldClaim]?.self)
         self.loop.execute { [self] in
@@ -197,8 +203,9 @@ final class ClusterService: ClusterDirectory {
             setTimer()
         }
         return promise.futureResult.map { [self] claims in
-            let homes = Set((claims ?? []).map(\.claim.home)).subtracting([id])
-            guard !homes.isEmpty else { return nil }
+            guard let claims else { return .unknown }
+            let homes = Set(claims.map(\.claim.home)).subtracting([id])
+            guard !homes.isEmpty else { return .nowhere }
             let members = homes.map { home in
                 relay(destination, to: home) { [weak self] in
                     self?.run { state in
@@ -207,9 +214,10 @@ final class ClusterService: ClusterDirectory {
                     }
                 }
             }
-            return Route(NamePlace(elsewhere: name), members, keepsVisitors: true) { [weak self] loop in
-                self?.home(of: name, destination, on: loop) ?? loop.makeSucceededFuture(nil)
+            let route = Route(NamePlace(elsewhere: name), members, keepsVisitors: true) { [weak self] loop in
+                self?.home(of: name, destination, on: loop).map(\.route) ?? loop.makeSucceededFuture(nil)
             }
+            return .elsewhere(route)
         }
         .hop(to: loop)
     }
@@ -290,7 +298,8 @@ final class ClusterService: ClusterDirectory {
             guard let claimant = state.value.claimants.removeValue(forKey: number) else { return }
             metrics.lostClaim()
             let text = "\(claimant.place) is held at server \(other.claim.home) now"
-            claimant.onLoss(Refusal(.replaced, text))
+            // The same key is a later session's of the same process of the client.
+            claimant.onLoss(Refusal(other.claim.key == claimant.key ? .replaced : .portInUse, text))
         case .probe(let number, let server, let session):
             state.value.links.link(to: server).isAlive(session) { [weak self] isAlive in
                 // A busy server may still have the session. The client asks again.

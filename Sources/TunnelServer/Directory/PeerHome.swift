@@ -56,7 +56,8 @@ final class PeerHome: Sendable {
         case .clients:
             connect(stream, session, to: clients, request, onJoined: {})
         case .life(let id):
-            answer(stream, session, for: core.session(id))
+            // A session that drains gives its places to the next one.
+            answer(stream, session, for: core.isStopping ? nil : core.session(id))
         }
     }
 

@@ -69,7 +69,13 @@ final class PeerVisitor: StreamEnd, VisitorStreamReceiver {
             isFinishDue = false
             stream.finish()
         }
-        if isResetDue, unsent.isEmpty { close { $0.reset() } }
+        if isResetDue, unsent.isEmpty { finishReset() }
+    }
+
+    /// The client's session has everything, or does not take it. Until now the bytes count in the servers' session.
+    private func finishReset() {
+        session.run(.reset(id, .connectionReset))
+        close { $0.reset() }
     }
 
     func pauseReading() { isBlocked = true }
@@ -84,14 +90,12 @@ final class PeerVisitor: StreamEnd, VisitorStreamReceiver {
     func detach() { close { $0.leave() } }
 
     func reset(_ code: ResetCode) {
-        guard !isClosed else { return }
-        session.run(.reset(id, .connectionReset))
-        send()
-        guard !unsent.isEmpty else { return close { $0.reset() } }
+        guard !isClosed, !isResetDue else { return }
         isResetDue = true
         timer = session.eventLoop.assumeIsolated().scheduleTask(in: session.resetTimeout) {
-            self.close { $0.reset() }
+            if !self.isClosed { self.finishReset() }
         }
+        send()
     }
 
     func abort(_ code: ResetCode) { close { $0.reset() } }

@@ -24,6 +24,8 @@ final class RemotePorts: Sendable {
         var listener: Listener = .none
         /// Whether the last attempt to bind the port has failed.
         var hasFailed = false
+        /// Whether another attempt will follow.
+        var isRetried = false
         /// The time until which the port stays bound without a session, whose client may be on its way to another server.
         var keepsUntil: NIODeadline?
 
@@ -44,6 +46,8 @@ final class RemotePorts: Sendable {
         case closing(EventLoopFuture<Void>)
     }
 
+    /// Whether the server takes no more visitors for others.
+    let isClosed = Atomic(false)
     let ports = Mutex<[PublicPlace: Port]>([:])
     let group: any EventLoopGroup
     let addresses: [String]
@@ -99,8 +103,9 @@ final class RemotePorts: Sendable {
         }
     }
 
-    /// Closes all listeners.
+    /// Closes all listeners, for ever.
     func closeAll() {
+        isClosed.store(true, ordering: .relaxed)
         let numbers = ports.withLock { ports in
             for number in ports.keys {
                 ports[number]?.members = []

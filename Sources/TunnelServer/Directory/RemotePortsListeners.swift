@@ -11,7 +11,7 @@ extension RemotePorts {
     /// Binds a port that is wanted.
     func bind(_ number: PublicPlace) {
         let port = ports.withLock { ports -> Port? in
-            guard var port = ports[number], port.wantsListener else { return nil }
+            guard !isClosed.load(ordering: .relaxed), var port = ports[number], port.wantsListener else { return nil }
             port.listener = .binding(linkLoop.makePromise())
             ports[number] = port
             return port
@@ -33,7 +33,7 @@ extension RemotePorts {
                 loop: loop,
                 logger: logger
             ) { channel in
-                try PortGroups.accept(channel, for: route, behind: limits.fronts)
+                try PortGroups.accept(channel, for: route, behind: limits.fronts?.value)
             }
             .assumeIsolated().whenComplete { result in
                 self.bound(
@@ -89,12 +89,15 @@ extension RemotePorts {
         case .success(let close): (listener, hasFailed) = (.open(close: close), false)
         case .failure: (listener, hasFailed) = (.none, true)
         }
-        let (promise, isNew) = ports.withLock { ports -> (EventLoopPromise<Void>?, Bool) in
-            guard var port = ports[number], case .binding(let promise) = port.listener else { return (nil, false) }
-            let isNew = hasFailed && !port.hasFailed
+        let (promise, isNew, isRetried) = ports.withLock { ports -> (EventLoopPromise<Void>?, Bool, Bool) in
+            guard var port = ports[number], case .binding(let promise) = port.listener else {
+                return (nil, false, true)
+            }
+            let (isNew, isRetried) = (hasFailed && !port.hasFailed, port.isRetried)
             (port.listener, port.hasFailed) = (listener, hasFailed)
+            if hasFailed { port.isRetried = true }
             ports[number] = port
-            return (promise, isNew)
+            return (promise, isNew, isRetried)
         }
         if case .failure(let error) = result {
             let reason = (error as? TCPIngress.Failure)?.error ?? error
@@ -104,22 +107,30 @@ extension RemotePorts {
                     metadata: ["place": "\(number)", "reason": "\(reason.userDescription)"]
                 )
             }
-            linkLoop.scheduleTask(in: Self.retryTime) { [weak self] in self?.bind(number) }
+            if !isRetried { retry(number) }
         }
         settle(number)
         promise?.succeed()
+    }
+
+    private func retry(_ number: PublicPlace) {
+        linkLoop.scheduleTask(in: Self.retryTime) { [weak self] in
+            self?.ports.withLock { $0[number]?.isRetried = false }
+            self?.bind(number)
+        }
     }
 
     /// Closes a listener that is not wanted, and forgets a port without any use.
     func settle(_ number: PublicPlace) {
         let closing = ports.withLock { ports -> EventLoopFuture<Void>? in
             guard let port = ports[number] else { return nil }
+            let isUnused = !port.isUsed || port.sharers == 0 && isClosed.load(ordering: .relaxed)
             switch port.listener {
-            case .open(let close) where port.localUsers > 0 || !port.isUsed:
+            case .open(let close) where port.localUsers > 0 || isUnused:
                 let done = close()
                 ports[number]?.listener = .closing(done)
                 return done
-            case .none where port.localUsers == 0 && !port.isUsed:
+            case .none where port.localUsers == 0 && isUnused:
                 ports[number] = nil
                 return nil
             case .none, .binding, .open, .closing:

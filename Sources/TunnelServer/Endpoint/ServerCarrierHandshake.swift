@@ -90,6 +90,10 @@ final class ServerCarrierHandshake: CarrierReceiver {
         guard let cluster = server.resources.cluster, let home = ServerID(ofSession: resumption.session),
             home != cluster.id
         else { return false }
+        guard !server.isStopping else {
+            fail(.stopping, carrier, Refusal(.goingAway, "the server is stopping", retryAfter: 1))
+            return true
+        }
         let destination = PeerDestination.carrier(
             challenge: Array(buffer: handshake.challengePayload),
             resume: Array(buffer: payload)
@@ -99,15 +103,26 @@ final class ServerCarrierHandshake: CarrierReceiver {
             self.carrier = nil
             self.relay = nil
             logger.info("carrier relayed to the server of its session", metadata: ["server": "\(home)"])
-        } onFailure: { [self] in
+        } onFailure: { [self] failure in
             self.relay = nil
             guard let carrier = self.carrier else { return }
+            if let refusal = refusal(after: failure) { return fail(.stopping, carrier, refusal) }
             forgotten(carrier)
             carrier.flush()
         }
         self.relay = relay
         relay.start(to: cluster.relay(destination, to: home))
         return true
+    }
+
+    /// The refusal of a carrier that was not relayed; nil if the session is gone, or its server is.
+    private func refusal(after failure: StreamFailure) -> Refusal? {
+        switch failure {
+        case .unavailable, .reset(.moved):
+            server.isStopping ? Refusal(.goingAway, "the server is stopping", retryAfter: 1) : nil
+        case .refused, .reset:
+            Refusal(.busy, "the way to the session's server is busy", retryAfter: 1)
+        }
     }
 
     private func verify(_ authentication: Authentication, _ carrier: Carrier) {

@@ -42,6 +42,7 @@ final class ServerCore: Sendable {
         settings = Mutex(try ServerSettings(configuration))
         admission = Admission(configuration.serverLimits)
         var resources = ServerResources(configuration.serverLimits, memoryUse: memoryUse, metrics: metrics)
+        resources.fronts.value = PortFronts(configuration)
         resources.peerHome = peerHome
         resources.cluster = cluster?(resources)
         self.resources = resources
@@ -70,6 +71,7 @@ final class ServerCore: Sendable {
     func reload(_ configuration: ServerConfiguration) async throws {
         let new = try ServerSettings(configuration)
         settings.withLock { $0 = new }
+        resources.fronts.value = PortFronts(configuration)
         resources.update(configuration.serverLimits)
         admission.update(configuration.serverLimits)
         let now = WallClock.unixSeconds

@@ -44,7 +44,7 @@ struct PlaceLimits {
     let flows: FlowLimits
     let dropped: DroppedDatagrams
     /// The fronts before the public ports; nil if there are none.
-    var fronts: PortFronts?
+    var fronts: PresentFronts?
 }
 
 /// What a public place's visitors become.

@@ -68,7 +68,7 @@ final class PortGroups: Sendable {
             loop: loop,
             logger: logger
         ) { channel in
-            try Self.accept(channel, for: members, behind: limits.fronts)
+            try Self.accept(channel, for: members, behind: limits.fronts?.value)
         }
         .assumeIsolated().whenComplete { result in
             switch result {

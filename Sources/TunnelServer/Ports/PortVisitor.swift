@@ -1,5 +1,6 @@
 import NIOCore
 import NetworkAddress
+import Synchronization
 import TunnelCore
 
 /// The fronts before the public ports, whose connections begin with a PROXY header.
@@ -13,6 +14,16 @@ struct PortFronts: Sendable {
         guard configuration.hasFrontsOnPublicPorts else { return nil }
         fronts = configuration.trustedFronts
         timeout = TimeAmount(configuration.serverLimits.handshakeTimeout)
+    }
+}
+
+/// The fronts as they are configured now, for listeners that outlive a reload.
+final class PresentFronts: Sendable {
+    private let present = Mutex<PortFronts?>(nil)
+
+    var value: PortFronts? {
+        get { present.withLock { $0 } }
+        set { present.withLock { $0 = newValue } }
     }
 }
 

@@ -64,7 +64,7 @@ final class PublicPorts {
     /// The addresses of a port that is not narrowed, which other servers have too.
     let publicAddresses: [String]
     /// The fronts before the public ports; nil if there are none.
-    let fronts: PortFronts?
+    let fronts: PresentFronts?
     /// Ports at which the server does not listen for other servers' sessions, because this session has them.
     var yielded: Set<PublicPlace> = []
     /// Ports whose visitors come by a listener of the cluster's.
@@ -91,7 +91,7 @@ final class PublicPorts {
         directory: PortDirectory,
         cluster: (any ClusterDirectory)? = nil,
         publicAddresses: [String] = [],
-        fronts: PortFronts? = nil,
+        fronts: PresentFronts? = nil,
         binder: any PortBinder,
         clock: ServerClock,
         limits: ServerLimits,

@@ -183,12 +183,8 @@ extension PublicPorts {
 
     private func bind(_ place: PlaceToBind, _ then: @escaping (Result<any PortListener, any Error>) -> Void) {
         pendingOperations += 1
-        if shared.contains(place.place), let cluster {
-            let listener = SharedListener(place) { [weak self] in
-                self?.shared.remove(place.place)
-                cluster.unshare(place.place)
-            }
-            then(.success(listener))
+        if shared.contains(place.place) {
+            then(.success(SharedListener(place)))
             return operationEnded()
         }
         let visitors = VisitorHandlers { channel in

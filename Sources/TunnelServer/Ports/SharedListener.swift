@@ -8,18 +8,13 @@ final class SharedListener: PortListener {
     let requestedAddresses: Set<String>
     /// The cluster's listener accepts for all servers. Visitors wait in the session.
     var isAccepting = true
-    private var leave: (() -> Void)?
 
-    /// - Parameter leave: called once, when the port is given back.
-    init(_ place: PlaceToBind, leavesBy leave: @escaping () -> Void) {
-        (tunnel, self.place, self.leave) = (place.tunnel, place.place, leave)
+    init(_ place: PlaceToBind) {
+        (tunnel, self.place) = (place.tunnel, place.place)
         addresses = place.addresses.joined(separator: " ")
         requestedAddresses = Set(place.addresses)
     }
 
-    func close(on loop: any EventLoop) -> EventLoopFuture<Void> {
-        leave?()
-        leave = nil
-        return loop.makeSucceededVoidFuture()
-    }
+    /// The session gives the share back once its last tunnel has released the place.
+    func close(on loop: any EventLoop) -> EventLoopFuture<Void> { loop.makeSucceededVoidFuture() }
 }

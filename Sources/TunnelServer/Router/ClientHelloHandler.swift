@@ -74,7 +74,12 @@ final class ClientHelloHandler: ChannelInboundHandler, RemovableChannelHandler {
             let found = router.remoteHome(of: name, origin, isSecure: true, on: context.eventLoop)
         else { return take(context, hello, origin, nil) }
         found.assumeIsolated().whenSuccess { home in
-            if context.channel.isActive { self.take(context, hello, origin, home) }
+            guard context.channel.isActive else { return }
+            if case .unknown = home {
+                self.router.refused("the cluster's store does not answer", origin)
+                return context.close(promise: nil)
+            }
+            self.take(context, hello, origin, home.route)
         }
     }
 

@@ -295,8 +295,13 @@ final class HTTPVisitor: ChannelInboundHandler, RemovableChannelHandler {
         found.assumeIsolated().whenSuccess { home in
             guard case .lookingUp = self.phase, self.context != nil else { return }
             self.phase = .request
-            if let home { return self.handOver(head, to: home) }
-            self.begin(head, framing)
+            switch home {
+            case .elsewhere(let route): return self.handOver(head, to: route)
+            case .nowhere: self.begin(head, framing)
+            case .unknown:
+                (self.method, self.version, self.isPersistent) = (head.method, head.version, false)
+                self.answer(.unavailable(retryAfter: 2), reason: "the cluster's store does not answer")
+            }
             self.process()
             self.read()
         }

@@ -14,7 +14,7 @@ extension Router {
         _ origin: VisitorOrigin,
         isSecure: Bool,
         on loop: any EventLoop
-    ) -> EventLoopFuture<Route?>? {
+    ) -> EventLoopFuture<NameHome>? {
         guard let cluster = core.resources.cluster, !origin.isRelayed, !core.resources.routes.has(name),
             name != core.routerRules.endpointHost, core.routerRules.clientNames.covers(name)
         else { return nil }
@@ -28,7 +28,7 @@ extension Router {
         of head: RequestHead,
         _ origin: VisitorOrigin,
         on loop: any EventLoop
-    ) -> EventLoopFuture<Route?>? {
+    ) -> EventLoopFuture<NameHome>? {
         guard core.resources.cluster != nil, !origin.isSecure,
             let name = (try? RelayedRequest.destination(of: head))?.name
         else { return nil }

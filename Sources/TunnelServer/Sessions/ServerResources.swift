@@ -7,6 +7,7 @@ struct ServerResources: Sendable {
     let ports = PortDirectory()
     let routes = RouteTable()
     let groups = PortGroups()
+    let fronts = PresentFronts()
     /// The first bytes of all session ids, for a server without a cluster.
     let process = SecureRandom.bytes(ServerID.size)
     let tickets = TicketIssuer()

@@ -64,7 +64,7 @@ final class ServerSession {
             directory: resources.ports,
             cluster: resources.cluster,
             publicAddresses: rules.policy.publicAddresses,
-            fronts: rules.fronts,
+            fronts: resources.fronts,
             binder: binder ?? SystemPortBinder(routes: resources.routes, groups: resources.groups),
             clock: clock,
             limits: rules.limits,
@@ -149,6 +149,9 @@ final class ServerSession {
             milliseconds: WallClock.unixMilliseconds
         )
     }
+
+    /// Whether another server has taken a place over for a later session of the same client.
+    private var isReplaced = false
 
     /// Whether the session accepts nothing new.
     var isDraining: Bool { !ports.isOpen }
@@ -261,6 +264,7 @@ extension ServerSession: ServerSessionOwner {
         guard !endsWithCarrier else { return sessionLoop.run(.end(Refusal(.goingAway, "the server is stopping"))) }
         carriers.noteLoss(carrier)
         admission.carrierLost()
+        endIfReplaced()
     }
 
     func session(_ sessionLoop: SessionLoop, lost carrier: LostCarrier, of lane: LaneID) {
@@ -315,6 +319,16 @@ extension ServerSession: PublicPortsOwner {
     func ports(_ ports: PublicPorts, lost listener: any PortListener, _ refusal: Refusal) {
         logger.notice("port given up", metadata: ["place": "\(listener.place)", "reason": "\(refusal.text)"])
         withdraw(listener, refusal)
+        guard refusal.code == .replaced else { return }
+        isReplaced = true
+        endIfReplaced()
+    }
+
+    /// Ends the session if its client has begun another one at another server, and has no carrier here. It does not come back
+    /// for this one, so the streams must not wait for it.
+    private func endIfReplaced() {
+        guard isReplaced, !sessionLoop.hasCarrier else { return }
+        sessionLoop.run(.end(Refusal(.replaced, "the client has begun another session at another server")))
     }
 
     func ports(_ ports: PublicPorts, published listener: any PortListener) {

@@ -45,8 +45,8 @@ final class FakeClusterDirectory: ClusterDirectory, @unchecked Sendable {
         fatalError("no visitor comes in these tests")
     }
 
-    func home(of name: String, _ destination: PeerDestination, on loop: any EventLoop) -> EventLoopFuture<Route?> {
-        loop.makeSucceededFuture(nil)
+    func home(of name: String, _ destination: PeerDestination, on loop: any EventLoop) -> EventLoopFuture<NameHome> {
+        loop.makeSucceededFuture(.nowhere)
     }
 
     func taken(_ key: ClaimKey) {}
