@@ -17,6 +17,7 @@ import Testing
     private let loop = EmbeddedEventLoop()
     private let carrier = FakeCarrier()
     private let tunnels: TunnelSet
+    private let progress = ClientProgress(tunnels: [])
     private let session: ClientSession
 
     init() {
@@ -41,7 +42,7 @@ import Testing
             ) { _ in },
             limits: ClientLimits(),
             totals: TrafficTotals(),
-            progress: ClientProgress(tunnels: []),
+            progress: progress,
             logger: logger
         )
         session.start { _ in }
@@ -53,12 +54,15 @@ import Testing
         return carrier.takeFrames().count { $0.header.type == .bind }
     }
 
-    /// Refuses a tunnel's port as the server, because it is in use.
-    private func refuse(_ tunnel: UInt8) throws {
-        // Code 9: the port is in use. Then an empty text, and the tunnel's number.
-        let fields = ByteBuffer(bytes: [1, 0, 4, 0, 0, 0, 9, 2, 0, 0, 4, 0, 2, 0, tunnel])
-        let frame = try #require(try PeerFrames().arrived(PeerFrame(0x12, 0, fields)))
-        carrier.receiver?.carrier(received: frame)
+    /// Refuses a tunnel's port as the server, by default because it is in use.
+    private func refuse(_ tunnel: UInt8, code: UInt8 = 9) throws {
+        // The code, an empty text, and the tunnel's number.
+        let fields = ByteBuffer(bytes: [1, 0, 4, 0, 0, 0, code, 2, 0, 0, 4, 0, 2, 0, tunnel])
+        try receive(PeerFrame(0x12, 0, fields))
+    }
+
+    private func receive(_ frame: PeerFrame) throws {
+        carrier.receiver?.carrier(received: try #require(try PeerFrames().arrived(frame)))
         carrier.receiver?.carrierReadCompleted()
     }
 
@@ -83,5 +87,20 @@ import Testing
         session.tunnelsChanged()
         loop.advanceTime(by: .seconds(1))
         #expect(requests() == 1)
+    }
+
+    @Test("A session whose server is stopping requests no port and reports none")
+    func leaving() throws {
+        #expect(requests() == 2)
+        try refuse(0)
+        let refusal = progress.now.tunnels.first?.refusal
+        #expect(refusal != nil)
+        try receive(.goAway())
+        // The server answers the other request, and the operator asks for all ports.
+        try refuse(1, code: 6)
+        session.askForPorts()
+        loop.advanceTime(by: .minutes(1))
+        #expect(requests() == 0)
+        #expect(progress.now.tunnels.map(\.refusal) == [refusal, nil])
     }
 }

@@ -202,7 +202,7 @@ final class ClientSession: ClientSessionOwner {
     }
 
     private func bind(_ index: Int) {
-        guard !sessionLoop.isEnded, !isDraining, !tunnels[index].isRemoved else { return }
+        guard !sessionLoop.isEnded, !isDraining, !isServerGoingAway, !tunnels[index].isRemoved else { return }
         let spec = tunnels[index].spec
         var request = BindRequest(
             tunnel: UInt16(truncatingIfNeeded: index),
@@ -221,7 +221,7 @@ final class ClientSession: ClientSessionOwner {
 
     func session(_ sessionLoop: SessionLoop, bound binding: Binding) {
         let index = Int(binding.tunnel)
-        guard let tunnel = tunnel(binding.tunnel) else { return }
+        guard let tunnel = tunnel(binding.tunnel), !isServerGoingAway else { return }
         bindRetries[index] = nil
         failures[index] = nil
         tunnels[index].publicName = tunnel.spec.name == nil ? nil : binding.publicName
@@ -249,6 +249,8 @@ final class ClientSession: ClientSessionOwner {
         let (index, spec) = (Int(number), tunnel.spec)
         checks.stop(number)
         tunnel.statistics.withdrawn()
+        // The next session has the tunnels, and reports them.
+        guard !isServerGoingAway else { return }
         part?.withdrew(index)
         progress.refused(index, refusal.description)
         let isRefusal = refusal.code == .portNotAllowed || refusal.code == .limit
@@ -306,6 +308,7 @@ final class ClientSession: ClientSessionOwner {
     func session(_ sessionLoop: SessionLoop, goingAway reason: Refusal) {
         logger.notice("server is going away", metadata: ["reason": "\(reason)"])
         isServerGoingAway = true
+        cancelRetries()
         listeners.pause(forwards)
         part?.withdrewAll()
         // Another reason is the client's own, and another server has it too.

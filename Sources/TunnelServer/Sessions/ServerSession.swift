@@ -249,6 +249,8 @@ extension ServerSession: ServerSessionOwner {
         guard !isDraining else { return }
         let reason = Refusal(.goingAway, "this session has used up its stream numbers; begin another")
         beginDraining(reason)
+        // The client begins its next session at once, perhaps at this server, and wants the same ports.
+        for listener in ports.published { ports.withdraw(listener) }
         loop.assumeIsolated().scheduleTask(in: TimeAmount(rules.drainTimeout)) { sessionLoop.run(.end(reason)) }
     }
 

@@ -282,7 +282,7 @@ struct ServerSessionTests {
 
     // MARK: Stream numbers
 
-    @Test("A session whose stream numbers run out drains, and ends after the drain timeout")
+    @Test("A session whose stream numbers run out gives up its ports, and ends after the drain timeout")
     func numbersRunOut() throws {
         let rig = ServerRig { $0.drainTimeout = .seconds(30) }
         try rig.bind(8_022)
@@ -291,6 +291,9 @@ struct ServerSessionTests {
         let reason = "this session has used up its stream numbers; begin another"
         #expect(try rig.sent().contains("GOAWAY: \(reason)"))
         #expect(!rig.isEnded && rig.session.isDraining && !visitor.isClosed)
+        let next = ServerRig(beside: rig, number: 2)
+        try next.bind(8_022)
+        #expect(try next.sent().contains("BOUND 0 at 8022") && !rig.isEnded && !visitor.isClosed)
         rig.advance(29.9)
         #expect(!rig.isEnded)
         rig.advance(0.1)
