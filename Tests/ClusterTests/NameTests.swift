@@ -71,11 +71,14 @@ private typealias Script = ScriptedNode
     func moved() {
         var script = knowing([held])
         script.node.moved(place)
-        guard case .asked = script.find(place) else {
+        guard case .asked(let id) = script.find(place) else {
             Issue.record("believed")
             return
         }
         script.node.moved(.tcp(1))
+        // A store that is away tells nothing: the home may be reached again.
+        script.reply(Script.lost) { $0 == .read(.place(place)) }
+        #expect(script.takeActions() == [.found(id, [held])])
     }
 
     @Test("without the store, a name that was known goes on for any time, and another one is not found")
