@@ -20,8 +20,8 @@ final class RawVisitor: ChannelInboundHandler {
     private var untaken = 0
     /// Bytes for a stream that has not begun: read by another handler, or with an early FIN, since NIO reads everything then.
     private var first: ByteBuffer
-    /// Most of them. 1 MiB: a visitor that has sent more is reset.
-    static let mostWaiting = 1 << 20
+    /// The limit of these bytes. 1 MiB: the kernel keeps less of a connection that is not read, unless it is set otherwise.
+    static let waitingBytes = 1 << 20
     /// What the visitor gets, instead of a reset, if no member is reached.
     var farewell: ByteBuffer?
     /// Whether the connection ends with the stream, whose other end closes both directions.
@@ -170,7 +170,7 @@ final class RawVisitor: ChannelInboundHandler {
         var bytes = unwrapInboundIn(data)
         if hasBegun {
             stream?.send(bytes)
-        } else if first.readableBytes + bytes.readableBytes <= Self.mostWaiting {
+        } else if first.readableBytes + bytes.readableBytes <= Self.waitingBytes {
             first.writeBuffer(&bytes)
         } else {
             stream?.reset()
