@@ -64,7 +64,7 @@ extension Client {
         }
     }
 
-    /// Reports tunnels that only the first of several sessions has, since no group can share them.
+    /// Reports tunnels that only one of several sessions has at a time, since no group can share them.
     func noteUnshared(_ tunnels: [TunnelSpec]) {
         let unshared = tunnels.filter { !$0.isShareable }
         guard sessionCount > 1, !unshared.isEmpty else { return }

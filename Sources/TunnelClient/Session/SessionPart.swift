@@ -5,7 +5,7 @@ import TunnelCore
 /// The part of one session among those that a client keeps at several servers.
 ///
 /// All of them ask for the tunnels that a group can share, as members of a group of the client's own. One of them has the
-/// other tunnels too: the first one, until it is over.
+/// other tunnels too, as ``SessionSpread`` decides.
 struct SessionPart: Sendable {
     /// 0 for the first session.
     let number: Int

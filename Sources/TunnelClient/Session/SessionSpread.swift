@@ -5,7 +5,8 @@ import TunnelCore
 
 /// The sessions that one client keeps at different servers: the server of each, and the tunnels that each has made public.
 ///
-/// One session has the tunnels that no group can share: the first one, and another one once its server stops or it is over. So these tunnels have a server as long as any is left.
+/// One session has the tunnels that no group can share: the first one, and another one once its server stops or it is over.
+/// So these tunnels have a server as long as any is left.
 ///
 /// The ids of all sessions of one server process begin with the same four bytes.
 final class SessionSpread: Sendable {

@@ -27,7 +27,7 @@ extension SessionLoop {
     }
 
     /// Abandons a carrier that is lost, or silent for too long. The other lanes take over. Without any, the session waits
-    /// for another carrier.
+    /// for another carrier, or ends if it has no grace.
     ///
     /// - Parameter isSilence: the peer has not answered a PING.
     func lose(_ loss: CarrierLoss, of lane: LaneID, isSilence: Bool = false) {
@@ -46,6 +46,9 @@ extension SessionLoop {
         carrier.link.disown()
         carrier.link.abort(loss.description)
         remove(carrier)
+        if carriers.isEmpty, session.grace == .zero {
+            return finish(.carrierLost(loss), tell: Refusal(.goingAway, ""), close: .goingAway)
+        }
         session.detach(lane, now: now)
         if carriers.isEmpty {
             probes.answer(false)

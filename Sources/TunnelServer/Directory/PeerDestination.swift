@@ -8,7 +8,7 @@ enum PeerDestination: Hashable, Sendable {
     case tunnel(UInt16, session: [UInt8])
     /// Whether a session's client answers. The stream is accepted if it does.
     case life(session: [UInt8])
-    /// A visitor's connection for a host name, with its bytes as they come: TLS, or requests.
+    /// A visitor's connection for a host name: TLS as it comes, or one request, whose head the sender has written anew.
     case names(String, isSecure: Bool)
     /// The clients of the server that is asked: the stream brings them as JSON.
     case clients

@@ -4,8 +4,8 @@ import Mux
 import NIOCore
 import TunnelCore
 
-/// The way of visitors from this server to the sessions of another one: a session of ours there, which is dialled when a
-/// visitor needs it and closed when it is idle.
+/// The way of visitors from this server to the sessions of another one: a session of ours there. It is dialled when a visitor
+/// needs it, and closed when it is idle.
 ///
 /// ```
 ///  visitor ──▶ VisitorStream ──▶ RoutedStream ──▶ this link ──▶ the other server: PeerVisitor ──▶ its client's session
@@ -179,8 +179,8 @@ final class PeerLink {
 
     /// Asks whether a session at the other server has a client that answers.
     ///
-    /// - Parameter then: called once; false also if the server is not reached, and nil if it was reached and had no room for
-    ///   the question.
+    /// - Parameter then: called once. The answer is false also if the server is not reached. It is nil if the server has no
+    ///   room for the question.
     func isAlive(_ session: [UInt8], then: @escaping (Bool?) -> Void) {
         ask(.life(session: session), then)
     }

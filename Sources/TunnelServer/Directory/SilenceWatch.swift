@@ -1,10 +1,9 @@
 import NIOCore
 import TunnelCore
 
-/// Notices that another server has become silent, as one whose machine has vanished: the link to it stays open then, and its
-/// next PING may be due in 20 s.
+/// Notices that another server has become silent, as one whose machine has vanished.
 ///
-/// If the server does not answer a stream soon, it is asked for a sign of life. Without one, the visitors whose streams wait go
+/// The link to it stays open then, and its next PING may be due in 20 s. If the server does not answer a stream soon, it is asked for a sign of life. Without one, the visitors whose streams wait go
 /// elsewhere. It lives on the link's event loop.
 final class SilenceWatch {
     /// Time for the answer to a stream. 500 ms: the other server answers once its session has begun the stream, which takes one

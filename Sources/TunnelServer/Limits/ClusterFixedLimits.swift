@@ -183,6 +183,11 @@ extension FixedLimit {
             "a client that has lost its server dials again at once"
         ),
         FixedLimit(
+            "Bytes of a visitor whose connection ends while it waits",
+            .bytes(RawVisitor.waitingBytes),
+            "the kernel keeps less of a connection that is not read, and a visitor with more is reset"
+        ),
+        FixedLimit(
             "Datagrams of a flow between two event loops, in each direction",
             .count(CrossingDatagrams.limit),
             "the queue of a flow keeps as many"

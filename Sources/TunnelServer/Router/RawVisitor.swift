@@ -2,7 +2,10 @@ import Mux
 import NIOCore
 import TunnelCore
 
-/// A visitor's connection whose bytes go to one member unread: TLS that is passed through, or a port of a group.
+/// A connection whose bytes go unread to one member, in one stream.
+///
+/// It is a visitor's at a port of a group or of another server's session. At host names it has TLS that is passed through,
+/// or the bytes for another server. A client's carrier whose session is at another server is one too.
 final class RawVisitor: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
@@ -20,8 +23,8 @@ final class RawVisitor: ChannelInboundHandler {
     private var untaken = 0
     /// Bytes for a stream that has not begun: read by another handler, or with an early FIN, since NIO reads everything then.
     private var first: ByteBuffer
-    /// Most of them. 1 MiB: a visitor that has sent more is reset.
-    static let mostWaiting = 1 << 20
+    /// The limit of these bytes. 1 MiB: the kernel keeps less of a connection that is not read, unless it is set otherwise.
+    static let waitingBytes = 1 << 20
     /// What the visitor gets, instead of a reset, if no member is reached.
     var farewell: ByteBuffer?
     /// Whether the connection ends with the stream, whose other end closes both directions.
@@ -42,16 +45,16 @@ final class RawVisitor: ChannelInboundHandler {
     private var isRenewing = false
     private var timer: Scheduled<Void>?
 
-    /// Sends a visitor to a member of this server.
+    /// Sends a visitor to a certain member, and to no other one.
     init(to member: RouteMember, _ visitor: RoutedVisitor) {
         (self.member, route, self.visitor) = (member, nil, visitor)
         (first, closesAtEnd) = (ByteBuffer(), false)
     }
 
-    /// Sends a visitor to a member of a route, and to another one if that is not reached.
+    /// Sends a visitor to a member of a route. If its server is not reached, another one is tried, or the visitor waits.
     ///
     /// - Parameters:
-    ///   - first: bytes of the connection that another handler has read.
+    ///   - first: what the stream begins with: bytes that another handler has read, or the head that it has written instead.
     ///   - hasEnded: whether the connection brings nothing more.
     init(
         of route: Route,
@@ -63,7 +66,8 @@ final class RawVisitor: ChannelInboundHandler {
         closesAtEnd = false
     }
 
-    /// Continues with a carrier's stream that is open. The connection's bytes are asked for from now on.
+    /// Continues with the stream to the home of a client's carrier, which has accepted it. The connection's bytes are asked
+    /// for from now on, and both directions end with the stream.
     init(carrier stream: VisitorStream, _ visitor: RoutedVisitor) {
         (member, route, self.stream, self.visitor) = (stream.member, nil, stream, visitor)
         (first, closesAtEnd) = (ByteBuffer(), true)
@@ -170,7 +174,7 @@ final class RawVisitor: ChannelInboundHandler {
         var bytes = unwrapInboundIn(data)
         if hasBegun {
             stream?.send(bytes)
-        } else if first.readableBytes + bytes.readableBytes <= Self.mostWaiting {
+        } else if first.readableBytes + bytes.readableBytes <= Self.waitingBytes {
             first.writeBuffer(&bytes)
         } else {
             stream?.reset()

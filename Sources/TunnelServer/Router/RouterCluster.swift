@@ -4,7 +4,9 @@ import HTTPRelay
 import NIOCore
 import TunnelCore
 
-/// Names whose clients have their sessions at other servers of the cluster: the bytes of a visitor's connection go there.
+/// Names whose clients have their sessions at other servers of the cluster: a visitor's connection goes there.
+///
+/// TLS goes on as it comes. Without TLS, the head of the request is written anew, and the connection has no further request.
 extension Router {
     /// The way to the server that has a name, if this one does not have it.
     ///

@@ -45,6 +45,17 @@ import Testing
         #expect(!socket.isClosed && !rig.isEnded)
     }
 
+    @Test("Without a grace period an unanswered PING ends the session")
+    func silenceWithoutGrace() throws {
+        let rig = Rig(.client) { ($0.pingTimeout, $0.grace) = (.zero, .zero) }
+        let (socket, carrier) = (try rig.service(), rig.carrier)
+        rig.runDueTimers()
+        #expect(rig.sent(withHousekeeping: true).contains("PING") && rig.reports.isEmpty)
+        rig.runDueTimers()
+        #expect(rig.reports == ["ended: carrier lost"] && carrier.isDisowned && carrier.end == "abort")
+        #expect(socket.farSide == "<RST>" && rig.isEnded)
+    }
+
     @Test("A GOAWAY is reported at once, and ends the session when the peer closes the carrier")
     func goAway() throws {
         let rig = Rig(.client)
