@@ -1,7 +1,8 @@
 import Mux
 
-/// Claims of ports that the store has lost although their server lives: the link to it does, and its leases have ended because it
-/// does not reach the store.
+/// Claims of ports that the store has lost although their server lives.
+///
+/// The link to the server lives, but the server does not reach the store, so its leases have ended.
 ///
 /// The store reports the end of a claim and the end of its server's record one after the other, in any order. So claims that
 /// have just gone are remembered until the record tells what has happened.

@@ -162,7 +162,7 @@ final class PublicPorts {
         }
     }
 
-    /// Closes all ports. Their claims stay until ``releaseAll()``.
+    /// Closes all ports. Their places in the directory stay until ``releaseAll()``.
     func close() {
         if isOpen { state = .closed }
         for listener in listeners { listener.close(on: loop).whenComplete { _ in } }
