@@ -157,7 +157,8 @@ final class PublicPorts {
         guard isOpen else { return close(listener) }
         listeners.append(listener)
         owner?.ports(self, published: listener)
-        if let refusal = lostPlaces.removeValue(forKey: listener.place), listeners.contains(where: { $0 === listener }) {
+        if let refusal = lostPlaces.removeValue(forKey: listener.place), listeners.contains(where: { $0 === listener })
+        {
             owner?.ports(self, lost: listener, refusal)
         }
     }
