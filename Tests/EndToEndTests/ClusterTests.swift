@@ -238,6 +238,14 @@ struct ClusterTests {
         }
     }
 
+    @Test("HAProxy takes the sample of its configuration before a cluster", .needs(.haproxy))
+    func sample() async throws {
+        try await Scenario.run { scenario in
+            let path = try Fixture.url("haproxy/cluster.cfg").path
+            try await scenario.run(.haproxy, ["-c", "-f", path])
+        }
+    }
+
     @Test("The death of etcd's leader costs nothing but a moment without new ports")
     func leader() async throws {
         try await Scenario.run { scenario in
