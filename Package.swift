@@ -44,6 +44,7 @@ let package = Package(
         .target(name: "ByteText", swiftSettings: strict),
         .target(name: "NetworkAddress", dependencies: ["ByteText"], swiftSettings: strict),
         .target(name: "Secrets", dependencies: [crypto], swiftSettings: strict),
+        .target(name: "Seal", dependencies: ["ByteText", byteBuffer, crypto], swiftSettings: strict),
         .target(name: "HTTP1", dependencies: [byteBuffer], swiftSettings: strict),
         .target(name: "ClientHello", dependencies: ["NetworkAddress", byteBuffer], swiftSettings: strict),
         .target(
@@ -237,6 +238,11 @@ let package = Package(
         .testTarget(
             name: "MuxTests",
             dependencies: ["ByteText", "Mux", "Platform", "Secrets", "TestSupport", byteBuffer, crypto],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "SealTests",
+            dependencies: ["ByteText", "Seal", "TestSupport", byteBuffer, crypto],
             swiftSettings: strict
         ),
         .testTarget(

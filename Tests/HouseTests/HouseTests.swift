@@ -57,6 +57,7 @@ import Testing
             ("WebSocket", ["ByteText", "CZlib", "Crypto", "HTTP1", "NIOCore"]),
             ("Mux", ["ByteText", "Crypto", "NIOCore", "Secrets"]),
             ("Cluster", ["ByteText", "Crypto", "Mux", "Synchronization"]),
+            ("Seal", ["ByteText", "Crypto", "Foundation", "FoundationEssentials", "NIOCore"]),
             ("ProxyConnect", ["ByteText", "Crypto", "HTTP1", "NIOCore", "NetworkAddress"]),
             ("HTTPRelay", ["ByteText", "Crypto", "HTTP1", "NIOCore", "NetworkAddress", "Secrets"]),
         ]
@@ -132,7 +133,7 @@ import Testing
         let product = [
             "ByteText", "NetworkAddress", "Secrets", "HTTP1", "ClientHello", "WebSocket", "Mux", "ProxyConnect",
             "HTTPRelay", "TunnelCore", "TunnelAdmin", "TunnelServer", "TunnelClient", "Tunnel", "culvert",
-            "ACME", "Cluster", "EtcdStore",
+            "ACME", "Cluster", "EtcdStore", "Seal",
         ]
         for file in try product.flatMap(Self.files) where Self.imports(file).contains("Foundation") {
             #expect(file.code.contains("#if canImport(FoundationEssentials)"), "\(file.path)")
