@@ -45,6 +45,8 @@ final class ClientSession: ClientSessionOwner {
     let logger: Logger
     private var onEvent: ((Event) -> Void)?
     private(set) var isDraining = false
+    /// Whether this client stops, so that no session follows.
+    private var isStopping = false
     /// Whether the server has acknowledged everything, after ``drain()``.
     private(set) var isDelivered = false
     private var isServerGoingAway = false
@@ -178,6 +180,7 @@ final class ClientSession: ClientSessionOwner {
 
     /// Accepts no further visitor, and ends the session once the last one has left.
     func drain() {
+        isStopping = true
         guard !isDraining else { return }
         isDraining = true
         listeners.stop()
@@ -311,8 +314,8 @@ final class ClientSession: ClientSessionOwner {
         cancelRetries()
         listeners.pause(forwards)
         part?.withdrewAll()
-        // Another reason is the client's own, and another server has it too.
-        if reason.code == .goingAway { onEvent?(.goingAway(reason)) }
+        // Another reason is the client's own, and another server has it too. The answer to the client's own end is no news.
+        if reason.code == .goingAway, !isStopping { onEvent?(.goingAway(reason)) }
     }
 
     func session(_ sessionLoop: SessionLoop, lost carrier: LostCarrier) {
