@@ -54,7 +54,6 @@ final class ClusterMember: Sendable {
         let fronts = resources.fronts
         let ports = RemotePorts(
             configuration.publicAddresses,
-            on: group,
             linkLoop: loop,
             limits: { PlaceLimits(connections: connections, flows: flows, dropped: dropped, fronts: fronts) },
             logger: logger

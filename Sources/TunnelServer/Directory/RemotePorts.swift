@@ -49,7 +49,6 @@ final class RemotePorts: Sendable {
     /// Whether the server takes no more visitors for others.
     let isClosed = Atomic(false)
     let ports = Mutex<[PublicPlace: Port]>([:])
-    let group: any EventLoopGroup
     let addresses: [String]
     let linkLoop: any EventLoop
     let limits: @Sendable () -> PlaceLimits
@@ -60,12 +59,11 @@ final class RemotePorts: Sendable {
     ///   - linkLoop: the event loop of the links to other servers.
     init(
         _ addresses: [String],
-        on group: any EventLoopGroup,
         linkLoop: any EventLoop,
         limits: @escaping @Sendable () -> PlaceLimits,
         logger: Logger
     ) {
-        (self.addresses, self.group, self.linkLoop) = (addresses, group, linkLoop)
+        (self.addresses, self.linkLoop) = (addresses, linkLoop)
         (self.limits, self.logger) = (limits, logger)
     }
 

@@ -22,7 +22,8 @@ extension RemotePorts {
     }
 
     private func bind(_ number: PublicPlace, _ route: Route) {
-        let loop = group.next()
+        // The links have this event loop too: a visitor's bytes cross from one thread to another at the home alone.
+        let loop = linkLoop
         loop.execute { [self] in
             let limits = limits()
             TCPIngress.bind(

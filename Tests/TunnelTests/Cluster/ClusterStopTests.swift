@@ -68,7 +68,6 @@ struct ClusterStopTests {
         let dropped = totals.metrics.droppedDatagrams
         let ports = RemotePorts(
             [],
-            on: loop,
             linkLoop: loop,
             limits: { PlaceLimits(connections: limits.ingress, flows: limits.flows, dropped: dropped) },
             logger: logger
