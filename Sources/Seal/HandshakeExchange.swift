@@ -1,7 +1,7 @@
 import Crypto
 
 extension HandshakeState {
-    /// The keys of a handshake under way, and the interpreter of its pattern's tokens (Noise, section 5.3).
+    /// The keys of a handshake that has begun, and the interpreter of its pattern's tokens (Noise, section 5.3).
     ///
     /// Private keys and the psk go with the exchange, as soon as the second message has crossed.
     struct Exchange: Sendable {

@@ -157,7 +157,7 @@ struct ReconnectLoop<Dialler: SessionDialler> {
         return .nothing
     }
 
-    /// Begins the next session beside one whose server is stopping. A failure is no failure of the client: its session lives.
+    /// Begins the next session beside one whose server is stopping. If that fails, the present session goes on.
     ///
     /// - Returns: nil if there is none yet.
     private mutating func succeed(_ session: Session) async -> Session? {

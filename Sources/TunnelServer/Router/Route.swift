@@ -14,7 +14,7 @@ final class Route: Sendable {
     private let members: Mutex<[RouteMember]>
     /// Visitors that wait, with what is called once there is another member.
     private let waiting = Mutex<[ObjectIdentifier: @Sendable () -> Void]>([:])
-    /// Asks the cluster anew who has the name; nil if this route learns of its members itself.
+    /// Asks the cluster again for the servers that have the name; nil if the route learns of its members itself.
     let renewal: (@Sendable (any EventLoop) -> EventLoopFuture<Route?>)?
 
     init(
