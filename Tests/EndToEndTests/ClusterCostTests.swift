@@ -9,9 +9,12 @@ import Testing
     .enabled(if: TestRun.isHeavy, "it measures the release executable on a quiet machine")
 )
 struct ClusterCostTests {
+    /// Rounds of transfers.
     private static let rounds = 5
+    /// Rounds of exchanges. They are short, and the ways take turns, so what the machine does beside meets both.
+    private static let exchangeRounds = 20
     private static let size = 1 << 30
-    private static let exchanges = 4_000
+    private static let exchanges = 1_500
 
     /// The figures of one way.
     private struct Figures {
@@ -33,9 +36,13 @@ struct ClusterCostTests {
             let processes = [home, entry, client.process]
             var figures = [Figures(), Figures()]
             for place in cluster.places { _ = try await Self.latency(at: place, cluster.port) }
-            for _ in 0..<Self.rounds {
+            for _ in 0..<Self.exchangeRounds {
                 for (number, place) in cluster.places.enumerated() {
                     figures[number].microseconds.append(try await Self.latency(at: place, cluster.port))
+                }
+            }
+            for _ in 0..<Self.rounds {
+                for (number, place) in cluster.places.enumerated() {
                     for command in ["d", "u"] {
                         let before = try processes.reduce(0) { try $0 + $1.processorSeconds }
                         let begin = ContinuousClock.now
