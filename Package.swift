@@ -100,7 +100,8 @@ let package = Package(
             name: "TunnelServer",
             dependencies: [
                 "ACME", "ByteText", "ClientHello", "Cluster", "HTTP1", "HTTPRelay", "Mux", "NetworkAddress", "Platform",
-                "TunnelAdmin", "TunnelCore", "WebSocket", byteBuffer, crypto, logging, metrics, nioPosix, nioSSL,
+                "Seal", "TunnelAdmin", "TunnelCore", "WebSocket", byteBuffer, crypto, logging, metrics, nioPosix,
+                nioSSL,
                 .product(name: "NIOHTTP2", package: "swift-nio-http2"),
                 .product(name: "NIOTLS", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -111,7 +112,7 @@ let package = Package(
             name: "TunnelClient",
             dependencies: [
                 "ByteText", "CGSSAPI", "HTTP1", "HTTPRelay", "Mux", "NetworkAddress", "Platform", "ProxyConnect",
-                "TunnelAdmin",
+                "Seal", "TunnelAdmin",
                 "TunnelCore", "WebSocket", byteBuffer, crypto, logging, metrics, nioPosix, nioSSL, x509,
                 .product(name: "NIOTLS", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -120,7 +121,7 @@ let package = Package(
         ),
         .target(
             name: "Tunnel",
-            dependencies: ["TunnelAdmin", "TunnelClient", "TunnelCore", "TunnelServer"],
+            dependencies: ["Seal", "TunnelAdmin", "TunnelClient", "TunnelCore", "TunnelServer"],
             swiftSettings: strict
         ),
         .executableTarget(
@@ -144,7 +145,7 @@ let package = Package(
             dependencies: [
                 "ByteText", "Cluster", "CMalloc", "CProcess", "CSpawn", "EtcdStore", "HTTP1", "HTTPRelay", "Mux",
                 "NetworkAddress", "Platform",
-                "ProxyConnect",
+                "ProxyConnect", "Seal",
                 "Tunnel", "TunnelAdmin", "TunnelClient", "TunnelCore", "TunnelServer", byteBuffer, crypto, metrics,
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
@@ -277,7 +278,8 @@ let package = Package(
         .testTarget(
             name: "TunnelTests",
             dependencies: [
-                "ByteText", "Cluster", "HTTP1", "Mux", "NetworkAddress", "Platform", "ProxyConnect", "TestSupport",
+                "ByteText", "Cluster", "HTTP1", "Mux", "NetworkAddress", "Platform", "ProxyConnect", "Seal",
+                "TestSupport",
                 "TunnelAdmin",
                 "TunnelClient", "TunnelCore", "TunnelServer", "WebSocket", byteBuffer, crypto,
                 .product(name: "NIOEmbedded", package: "swift-nio"),
@@ -292,7 +294,7 @@ let package = Package(
         .testTarget(
             name: "CommandLineTests",
             dependencies: [
-                "HTTP1", "Mux", "ProxyConnect", "TunnelAdmin", "TunnelClient", "TunnelCore", "TunnelServer",
+                "HTTP1", "Mux", "ProxyConnect", "Seal", "TunnelAdmin", "TunnelClient", "TunnelCore", "TunnelServer",
                 "culvert", "culvert-package", "NetworkAddress", "Platform", "TestSupport", "Tunnel",
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),
@@ -303,7 +305,7 @@ let package = Package(
         .testTarget(name: "BenchTests", dependencies: ["culvert-bench", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["Tunnel", "culvert", "Platform", "TestSupport", crypto],
+            dependencies: ["Seal", "Tunnel", "culvert", "Platform", "TestSupport", crypto],
             swiftSettings: strict
         ),
     ]

@@ -1,4 +1,5 @@
-// Both roles, what they share, and the operator's server, as one product.
+// Both roles, what they share, the operator's server and servers' keys, as one product.
+@_exported import Seal
 @_exported import TunnelAdmin
 @_exported import TunnelClient
 @_exported import TunnelCore

@@ -60,6 +60,21 @@ extension FixedLimit {
             .count(HelloSizeMemory.unansweredLimit),
             "one lost packet is not yet a middlebox that drops large ones"
         ),
+        FixedLimit(
+            "Length of the file of known servers",
+            .bytes(KnownServersFile.longestFile),
+            "some 10,000 servers, read in a few milliseconds at each dial"
+        ),
+        FixedLimit(
+            "Time for the lock of the file of known servers",
+            .time(KnownServersFile.lockTime),
+            "another process holds it for one line, and an event loop waits"
+        ),
+        FixedLimit(
+            "Keys of servers in memory because their file took none",
+            .count(KnownServers.maximumKept),
+            "a client has few servers"
+        ),
     ]
 
     package static let proxies: [FixedLimit] = [

@@ -2,6 +2,7 @@ import HTTP1
 import Mux
 import NIOSSL
 import ProxyConnect
+import Seal
 import TunnelAdmin
 import TunnelCore
 import WebSocket
@@ -65,6 +66,14 @@ public struct ClientConfiguration: Sendable {
     public var proxyTLS = TLSConfiguration.tunnelClient()
     /// The CAs to which certificates of servers and proxies must lead.
     public var trust = TLSTrust()
+    /// Whether sessions are sealed end to end. With `auto`, a session is not sealed only if the client dials a loopback
+    /// address without a proxy.
+    public var encryption = EncryptionPolicy.auto
+    /// The keys of the servers, any of which is right; empty to take those of ``knownServers``.
+    public var serverKeys: [ServerPublicKey] = []
+    /// The keys of servers that the client has met before; nil to forget them with the run. It is not asked if there are
+    /// ``serverKeys``.
+    public var knownServers: KnownServers?
     /// Retries after a failed dial before the client gives up; nil for no limit.
     public var maximumRetries: Int?
     /// Ends the client at every refusal, also at one by a server that has accepted this run before.

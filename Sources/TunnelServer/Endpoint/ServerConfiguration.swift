@@ -2,6 +2,7 @@ import HTTPRelay
 import Mux
 import NIOSSL
 import NetworkAddress
+import Seal
 import TunnelAdmin
 import TunnelCore
 
@@ -73,6 +74,10 @@ public struct ServerConfiguration: Sendable {
     public var tls: TLSConfiguration?
     /// The CAs that must have issued the clients' certificates; nil if clients need no certificate.
     public var clientTrust: TLSTrust?
+    /// Whether sessions are sealed end to end. A server without ``serverKey`` cannot seal one.
+    public var encryption = EncryptionPolicy.auto
+    /// The key by which clients know the server, and with which sessions are sealed; nil for none.
+    public var serverKey: ServerKey?
     /// The limits of each session.
     public var limits = MuxLimits()
     /// All other limits.
