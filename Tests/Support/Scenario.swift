@@ -10,6 +10,8 @@ public final class Scenario: Sendable {
     public let token: String
     /// The token's file.
     public let tokenFile: String
+    /// The folder in which programs keep their state. They make it themselves.
+    public let stateHome: String
     /// The scenario of the running test.
     @TaskLocal static var current: Scenario?
 
@@ -27,6 +29,7 @@ public final class Scenario: Sendable {
         try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: directory)
         token = "e2e-" + randomBytes(24).map { ["b", "k", "t", "z"][Int($0 & 3)] }.joined()
         tokenFile = directory + "/token"
+        stateHome = directory + "/state"
         try Data((token + "\n").utf8).write(to: URL(fileURLWithPath: tokenFile))
         try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: tokenFile)
     }
@@ -99,6 +102,9 @@ public final class Scenario: Sendable {
         // The standard admin sockets of the scenario's processes are its own.
         clean["XDG_RUNTIME_DIR"] = directory
         clean["RUNTIME_DIRECTORY"] = nil
+        // So are the servers' keys, and the servers that clients know.
+        clean["XDG_STATE_HOME"] = stateHome
+        clean["STATE_DIRECTORY"] = nil
         // Tests count descriptors, and only root can see those of a process that hides its memory.
         if geteuid() != 0 { clean["CULVERT_DUMPABLE"] = "1" }
         clean.merge(environment) { _, new in new }

@@ -86,6 +86,8 @@ private struct Demo {
         var configuration = ServerConfiguration()
         configuration.listen = [.tcp(host: "127.0.0.1", port: 0)]
         configuration.publicAddress = "127.0.0.1"
+        // A key of this run, so that the demo leaves no file behind.
+        configuration.serverKey = ServerKey()
         configuration.clients = [.init(name: "demo", verifier: token.credentials().verifier)]
         return configuration
     }

@@ -11,7 +11,8 @@ enum PrivateFile {
     /// - Throws: a failure with the system's reason.
     static func make(_ path: String, line: String, what: String, remedy: String) throws(Failure) -> Bool {
         // The file is complete before it gets its name, so that a crash leaves no partial file.
-        let draft = "\(path).\(getpid())"
+        // Its name is random: a container that crashed has left one, and its next process has the same number.
+        let draft = "\(path).\(String(UInt64.random(in: .min ... .max), radix: 36))"
         let descriptor = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw failure(path, what, remedy) }
         defer { unlink(draft) }
