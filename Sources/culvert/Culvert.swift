@@ -13,7 +13,7 @@ struct Culvert: AsyncParsableCommand {
             ServerCommand.self, ClientCommand.self, StatusCommand.self, DashboardCommand.self, DoctorCommand.self,
             KickCommand.self, RenewCommand.self, ReloadCommand.self,
             ClientAddCommand.self, ClientRotateCommand.self, ClientRevokeCommand.self,
-            CheckCommand.self, TokenCommand.self, PasswordCommand.self, DemoCommand.self,
+            CheckCommand.self, TokenCommand.self, KeyCommand.self, PasswordCommand.self, DemoCommand.self,
             EvaluateCommand.self,
         ]
     )

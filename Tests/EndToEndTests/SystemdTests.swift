@@ -96,9 +96,12 @@ extension EndToEnd {
             #expect(server["CapabilityBoundingSet"] == "CAP_NET_BIND_SERVICE")
             let client = try settings("culvert-client.service")
             #expect(client["CapabilityBoundingSet"]?.isEmpty == true && client["AmbientCapabilities"] == nil)
+            // Each unit has its own dynamic user, and so its own folder.
+            #expect(server["StateDirectory"] == "culvert" && client["StateDirectory"] == "culvert-client")
             for unit in [server, client] {
                 #expect(unit["MemoryMax"] == "2G")
                 #expect(unit["UMask"] == "0077")
+                #expect(unit["StateDirectoryMode"] == "0700")
             }
         }
 

@@ -21,6 +21,8 @@ enum ClientReload {
         note("url", old.endpoints == new.endpoints)
         note("connect_to", old.connectTo == new.connectTo)
         note("name or instance", old.instance == new.instance)
+        note("encryption", old.encryption == new.encryption)
+        note("server_key", old.serverKeys == new.serverKeys)
         note("admin", old.admin == new.admin)
         note("servers", old.servers == new.servers)
         note("carriers", old.carriers == new.carriers)

@@ -85,6 +85,8 @@ enum ReloadChanges {
         note("listen_queue", old.serverLimits.listenQueue == new.serverLimits.listenQueue)
         note("public_address", old.publicAddress == new.publicAddress)
         note("admin", old.admin == new.admin)
+        note("encryption", old.encryption == new.encryption)
+        note("key_file", old.serverKey == new.serverKey)
         note("TLS", (old.tls == nil) == (new.tls == nil))
         return keys
     }

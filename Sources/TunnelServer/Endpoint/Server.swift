@@ -222,7 +222,7 @@ public struct Server: Service {
         let result = ReloadChanges.result(from: old, to: new)
         if !result.restart.isEmpty {
             logger.warning(
-                "listening addresses, listen_queue, public_address, admin and [acme] change with a restart only"
+                "listening addresses, listen_queue, public_address, admin, encryption, key_file and [acme] change with a restart only"
             )
         }
         core.resources.metrics.reloads.note(isApplied: true)

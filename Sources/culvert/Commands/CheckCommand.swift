@@ -20,7 +20,7 @@ struct CheckCommand: ParsableCommand {
             _ = try ClientCommand.parse(["--config", config]).read(problems)
         } else {
             role = "server"
-            _ = try ServerCommand.parse(["--config", config]).read(problems)
+            _ = try ServerCommand.parse(["--config", config]).read(problems, .ofThisProcess)
         }
         for line in problems.lines { Output.error(line) }
         if let status = problems.status { throw Failure(reported: status) }
@@ -28,7 +28,7 @@ struct CheckCommand: ParsableCommand {
     }
 
     /// Whether the file is a client's: it has `url`, or a key that a server does not have.
-    private static func isClients(_ file: ConfigurationFile) -> Bool {
+    static func isClients(_ file: ConfigurationFile) -> Bool {
         if file.has("url") { return true }
         if file.has("listen") || file.has("client") { return false }
         return file.table.keys.contains { !ServerFile.keys.contains($0) && ClientFile.keys.contains($0) }

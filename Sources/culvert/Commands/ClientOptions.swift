@@ -148,6 +148,22 @@ struct ClientOptions: ParsableArguments {
     @Option(help: "The User-Agent of CONNECT and the upgrade.")
     var userAgent: String?
 
+    @Option(
+        help: """
+            Whether the session is sealed end to end: auto seals it unless the client dials a loopback address without a \
+            proxy, required refuses a server without the seal, off does not ask for it. (default: auto)
+            """
+    )
+    var encryption: String?
+
+    @Option(
+        help: """
+            The server's public key, culvert-key-1:..., as `culvert key` prints it; may be repeated, and any of them is \
+            right. (default: the key of the first session is remembered)
+            """
+    )
+    var serverKey: [String] = []
+
     @Flag(help: "Compress the tunnel's messages; useful for data that is not compressed or encrypted already.")
     var compress = false
 
@@ -198,6 +214,7 @@ struct ClientOptions: ParsableArguments {
         _ = try carrierAge()
         _ = try carrierCount()
         _ = try carrierSpread()
+        try validateEncryption()
         if let tlsGroups { _ = try TLSOptions.groups(tlsGroups) { ValidationError("--tls-groups: \($0)") } }
         if let tlsMaxVersion {
             _ = try TLSOptions.version(tlsMaxVersion) { ValidationError("--tls-max-version: \($0)") }
@@ -240,6 +257,31 @@ struct ClientOptions: ParsableArguments {
     func carrierSpread() throws(ValidationError) -> CarrierSpread? {
         guard let carriersOver else { return nil }
         return try CarrierOptions.spread(carriersOver) { ValidationError("--carriers-over \(carriersOver): \($0)") }
+    }
+
+    /// The policy of `--encryption`.
+    func encryptionPolicy() throws(ValidationError) -> EncryptionPolicy? {
+        guard let encryption else { return nil }
+        return try EncryptionOptions.policy(encryption) { ValidationError("--encryption \(encryption): \($0)") }
+    }
+
+    /// The keys of `--server-key`.
+    func serverKeys() throws(ValidationError) -> [ServerPublicKey] {
+        var keys: [ServerPublicKey] = []
+        for (number, text) in serverKey.enumerated() {
+            let place = serverKey.count > 1 ? "--server-key \(number + 1)" : "--server-key"
+            keys.append(try EncryptionOptions.key(text) { ValidationError("\(place): \($0)") })
+        }
+        return keys
+    }
+
+    /// Checks what flags alone say of the seal. ``ClientSettings`` checks them together with the file.
+    private func validateEncryption() throws(ValidationError) {
+        let keys = try serverKeys()
+        guard let policy = try encryptionPolicy(),
+            let conflict = EncryptionOptions.conflict(policy, hasKeys: !keys.isEmpty, isCompressing: compress)
+        else { return }
+        throw ValidationError("\(conflict.flags): \(conflict.description)")
     }
 
     /// The tunnels of all `-R`.

@@ -71,9 +71,31 @@ struct ClientSettings {
         result.userAgent = flags.userAgent ?? settings?.userAgent ?? result.userAgent
         result.fields = fields(flags.header, settings?.header, "header")
         result.proxyFields = fields(flags.proxyHeader, settings?.proxyHeader, "proxy_header")
+        readEncryption(&result)
         readTLS(&result)
         readProxies(&result)
         return result
+    }
+
+    /// The seal, and the keys of servers.
+    private func readEncryption(_ result: inout ClientConfiguration) {
+        result.encryption = (try? flags.encryptionPolicy()) ?? settings?.encryption ?? result.encryption
+        result.serverKeys = flags.serverKey.isEmpty ? settings?.serverKeys ?? [] : (try? flags.serverKeys()) ?? []
+        if result.encryption != .off, let path = StateFolder.ofThisProcess.knownServers {
+            result.knownServers = KnownServers(path: path, isReadOnly: problems.isTrial)
+        }
+        let conflict = EncryptionOptions.conflict(
+            result.encryption,
+            hasKeys: !result.serverKeys.isEmpty,
+            isCompressing: result.isCompressing
+        )
+        guard let conflict else { return }
+        let key = [conflict.key, "encryption"].first { file?.has($0) == true }
+        if let file, let key {
+            file.report(key, "\(conflict.flags): \(conflict.description)")
+        } else {
+            problems.add(Failure(.configuration, "\(conflict.flags): \(conflict.description)"))
+        }
     }
 
     private func endpoints() -> [EndpointURL] {

@@ -109,7 +109,7 @@ struct DoctorCommand: AsyncParsableCommand {
         let problems = ConfigurationProblems(file, isTrial: true)
         let configuration: ServerConfiguration
         do {
-            configuration = try ServerCommand.parse(["--config", file]).read(problems)
+            configuration = try ServerCommand.parse(["--config", file]).read(problems, .ofThisProcess)
         } catch {
             throw Failure(.bug, error.userDescription)
         }

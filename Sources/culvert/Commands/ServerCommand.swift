@@ -19,13 +19,14 @@ struct ServerCommand: AsyncParsableCommand {
         let (reloads, continuation) = AsyncStream<ServerConfiguration>.makeStream()
         let environment = ProcessEnvironment.all
         let manager = ServiceManager(environment)
-        var configuration = try configuration()
+        let state = StateFolder.ofThisProcess
+        var (configuration, unsealed) = try start(state)
         configuration.openSockets = SocketActivation.descriptors(environment)
         let metrics = AdminMetrics.bootstrap(configuration.admin)
         let command = self
         let watched = Mutex(tlsFiles)
         let read: @Sendable () throws -> ServerConfiguration = {
-            let configuration = try command.configuration()
+            let configuration = try command.configuration(state)
             watched.withLock { $0 = command.tlsFiles }
             return configuration
         }
@@ -52,6 +53,12 @@ struct ServerCommand: AsyncParsableCommand {
         ProcessSetup.logMemory(configuration.serverLimits.memory, logger)
         manager.startWatchdog()
         ProcessSetup.warnOfRoot(logger)
+        if let unsealed {
+            logger.warning(
+                "sessions are not sealed, because the server has no key",
+                metadata: ["problem": "\(unsealed)"]
+            )
+        }
         let reload: @Sendable () -> Void = {
             do {
                 continuation.yield(try read())
@@ -75,16 +82,31 @@ struct ServerCommand: AsyncParsableCommand {
 
     /// The configuration to start with.
     ///
+    /// - Parameter state: the folder of the server's key; nil for none.
     /// - Throws: the first mistake.
-    func configuration() throws(Failure) -> ServerConfiguration {
-        let problems = ConfigurationProblems(options.config)
-        let result = read(problems)
-        try problems.settle()
-        return result
+    func configuration(_ state: StateFolder? = nil) throws(Failure) -> ServerConfiguration {
+        try start(state).configuration
     }
 
-    /// Reads flags, environment and file, for a start and for `culvert check` alike; all mistakes go into `problems`.
-    func read(_ problems: ConfigurationProblems) -> ServerConfiguration {
-        ServerSettings(options, problems).configuration()
+    /// The configuration to start with, and why the server has no key although its sessions may be sealed.
+    private func start(
+        _ state: StateFolder?
+    ) throws(Failure) -> (configuration: ServerConfiguration, unsealed: String?) {
+        let problems = ConfigurationProblems(options.config)
+        let settings = ServerSettings(options, problems)
+        var result = settings.configuration()
+        let unsealed = settings.readKey(&result, state)
+        try problems.settle()
+        return (result, unsealed)
+    }
+
+    /// Reads flags, environment and file for `culvert check`, as a start does; all mistakes go into `problems`.
+    ///
+    /// - Parameter state: the folder of the server's key; nil for none.
+    func read(_ problems: ConfigurationProblems, _ state: StateFolder? = nil) -> ServerConfiguration {
+        let settings = ServerSettings(options, problems)
+        var result = settings.configuration()
+        _ = settings.readKey(&result, state)
+        return result
     }
 }

@@ -68,6 +68,22 @@ struct ServerOptions: ParsableArguments {
     @Option(help: "A CA, PEM or DER; each client must show a certificate that it has signed. (default: none)")
     var tlsClientCa: String?
 
+    @Option(
+        help: """
+            The file of the server's private key, which is made with a new key if it is missing. (default: server.key in the \
+            state folder)
+            """
+    )
+    var keyFile: String?
+
+    @Option(
+        help: """
+            Whether sessions are sealed end to end: auto takes clients with the seal and without, required refuses those \
+            without, off does not offer it. (default: auto)
+            """
+    )
+    var encryption: String?
+
     @Option(help: "An Origin from which browsers' pages may connect; may be repeated. (default: none)")
     var allowOrigin: [String] = []
 

@@ -8,7 +8,7 @@ struct ClientFile {
         "url", "token", "token_file", "name", "instance", "proxy", "proxy_auth", "proxy_user", "proxy_password_file",
         "proxy_certificate", "proxy_key", "netrc", "tls_certificate", "tls_key",
         "proxy_header", "ca", "ca_only", "header", "user_agent",
-        "tls_groups", "tls_max_version", "connect_to",
+        "tls_groups", "tls_max_version", "connect_to", "encryption", "server_key",
         "max_retries", "exit_on_refusal", "max_carrier_age", "carriers", "carriers_over", "servers", "busy_polling",
         "compress", "compress_shared", "admin",
         "tunnel", "forward", "socks", "allow_open", "exit_on_forward_failure", "limits",
@@ -31,6 +31,8 @@ struct ClientFile {
     let tlsGroups: TLSGroups?
     let tlsMaximum: TLSVersion?
     let connectTo: ConnectAddress?
+    let encryption: EncryptionPolicy?
+    let serverKeys: [ServerPublicKey]
     let proxyHeader: [String]
     let ca: [String]
     let caOnly: Bool?
@@ -87,6 +89,10 @@ struct ClientFile {
         connectTo = Self.value("connect_to", file, file.string("connect_to")) { text throws(Failure) in
             try TLSOptions.address(text) { Failure(.configuration, $0) }
         }
+        encryption = Self.value("encryption", file, file.string("encryption")) { text throws(Failure) in
+            try EncryptionOptions.policy(text) { Failure(.configuration, $0) }
+        }
+        serverKeys = Self.serverKeys(file)
         proxyHeader = file.strings("proxy_header") ?? []
         ca = file.strings("ca") ?? []
         caOnly = file.boolean("ca_only")
@@ -167,6 +173,20 @@ struct ClientFile {
         } catch {
             return file.wrong(key, error.description)
         }
+    }
+
+    /// The keys of servers; those with a mistake are reported, and left out.
+    private static func serverKeys(_ file: ConfigurationFile) -> [ServerPublicKey] {
+        let texts = file.strings("server_key") ?? []
+        var keys: [ServerPublicKey] = []
+        for (number, text) in texts.enumerated() {
+            do throws(Failure) {
+                keys.append(try EncryptionOptions.key(text) { Failure(.configuration, $0) })
+            } catch {
+                file.report("server_key", element: texts.count > 1 ? number : nil, error.description)
+            }
+        }
+        return keys
     }
 
     private static func servers(_ file: ConfigurationFile) -> Int? {

@@ -23,12 +23,19 @@ enum SecretFile {
     ///
     /// - Parameter isForGroup: whether the file's group may read it, for instance a group of administrators.
     static func warnIfOthersCanRead(_ path: String, what: String, isForGroup: Bool = false) {
-        var status = stat()
-        guard !path.hasPrefix("/dev/"), !path.hasPrefix("/proc/"), stat(path, &status) == 0,
-            status.st_mode & S_IFMT == S_IFREG, status.st_mode & (isForGroup ? 0o037 : 0o077) != 0
-        else { return }
+        guard isReadableByOthers(path, isForGroup: isForGroup) else { return }
         let mode = isForGroup ? "640" : "600"
         Output.error("culvert: warning: others on this machine can read the \(what) file \(path); chmod \(mode) it")
+    }
+
+    /// Whether other users have rights to a file, which may hold a secret. Links are followed. Pipes and terminals are
+    /// not checked.
+    ///
+    /// - Parameter isForGroup: whether the file's group may read it.
+    static func isReadableByOthers(_ path: String, isForGroup: Bool = false) -> Bool {
+        var status = stat()
+        guard !path.hasPrefix("/dev/"), !path.hasPrefix("/proc/"), stat(path, &status) == 0 else { return false }
+        return status.st_mode & S_IFMT == S_IFREG && status.st_mode & (isForGroup ? 0o037 : 0o077) != 0
     }
 
     /// Reads the token from the first of its sources: the flag's file, the environment, the configuration.

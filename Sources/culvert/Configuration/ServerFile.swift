@@ -11,7 +11,8 @@ enum ServerFile {
         "listen", "listen_mode", "listen_group", "unix_directory", "unix_mode", "unix_group", "path", "public_address",
         "allow_ports", "allow_connect",
         "tls_certificate", "tls_key",
-        "tls_client_ca", "backend", "http_listen", "https_listen", "http_domain", "allow_names", "redirect_https",
+        "tls_client_ca", "key_file", "encryption", "backend", "http_listen", "https_listen", "http_domain",
+        "allow_names", "redirect_https",
         "endpoint_host", "certificate", "acme", "cluster",
         "allow_origin", "token_file",
         "busy_polling", "compress_shared", "trusted_front", "admin", "metrics_by_client",
@@ -114,7 +115,7 @@ enum ServerFile {
     private static func acme(_ file: ConfigurationFile) -> ACMEConfiguration? {
         guard let table = file.table("acme") else { return nil }
         table.allow(acmeKeys)
-        let state = ProcessEnvironment.all["STATE_DIRECTORY"].map { "\($0)/acme" }
+        let state = StateFolder.ofThisProcess.ofUnit.map { "\($0)/acme" }
         guard let storage = table.string("storage") ?? state else {
             return table.wrong("storage", "it is missing: the folder for certificates and their keys")
         }
