@@ -52,7 +52,7 @@ let package = Package(
             dependencies: ["ByteText", "CZlib", "HTTP1", byteBuffer, crypto],
             swiftSettings: strict
         ),
-        .target(name: "Mux", dependencies: ["ByteText", "Secrets", byteBuffer, crypto], swiftSettings: strict),
+        .target(name: "Mux", dependencies: ["ByteText", "Seal", "Secrets", byteBuffer, crypto], swiftSettings: strict),
         .target(
             name: "ProxyConnect",
             dependencies: ["ByteText", "HTTP1", "NetworkAddress", byteBuffer, crypto],
@@ -66,7 +66,8 @@ let package = Package(
         .target(
             name: "TunnelCore",
             dependencies: [
-                "ByteText", "HTTP1", "Mux", "NetworkAddress", "Platform", "WebSocket", byteBuffer, crypto, logging,
+                "ByteText", "HTTP1", "Mux", "NetworkAddress", "Platform", "Seal", "WebSocket", byteBuffer, crypto,
+                logging,
                 metrics,
                 nioPosix, nioSSL, x509,
                 .product(name: "NIOTLS", package: "swift-nio"),

@@ -87,7 +87,7 @@ import Testing
                 unacknowledgedSince = min(unacknowledgedSince, now)
                 lastSample = frame.sample
             }
-            if unacknowledged >= 65_536 || now == due, let sample = lastSample {
+            if unacknowledged >= MuxLimits().ackBytes || now == due, let sample = lastSample {
                 acks.append((unacknowledged, now + time / 2, sample))
                 (unacknowledged, unacknowledgedSince) = (0, .infinity)
             }
@@ -203,16 +203,28 @@ import Testing
         arguments: [(12.5e6, 1.25e6, 0.05), (12.5e6, 1.25e6, 0.2), (1.25e6, 0.25e6, 0.1), (125e6, 12.5e6, 0.02)]
     )
     func slower(before: Double, after: Double, time: Double) {
-        var transfer = BulkTransfer(rate: before, time: time)
-        transfer.answerPing()
-        _ = transfer.run(5)
-        let queued = Double(transfer.congestion.window) / after
-        transfer.rate = after
-        _ = transfer.run(2 * (queued + time))
-        let (use, wait) = transfer.run(5)
-        #expect(use > 0.9, "\(use) of the path")
+        // The result of one run depends on where in the round the rate falls.
+        var uses: [Double] = []
+        var waits: [Double] = []
+        for factor in [0.9, 0.95, 1, 1.05, 1.1] {
+            for start in [5.0, 6, 7] {
+                let time = time * factor
+                var transfer = BulkTransfer(rate: before, time: time)
+                transfer.answerPing()
+                _ = transfer.run(start)
+                let queued = Double(transfer.congestion.window) / after
+                transfer.rate = after
+                _ = transfer.run(2 * (queued + time))
+                let (use, wait) = transfer.run(5)
+                uses.append(use)
+                waits.append(wait)
+            }
+        }
+        let (use, wait) = (uses.sorted()[uses.count / 2], waits.sorted()[waits.count / 2])
+        let worst = (use: uses.min() ?? 0, wait: waits.max() ?? .infinity)
+        #expect(use > 0.9 && worst.use > 0.85, "\(use) of the path, \(worst.use) in the worst run")
         let limit = 0.25 * time + 0.04 + 6 * Double(MuxLimits.sharedData) / after
-        #expect(wait < limit, "a byte waited for \(wait) s")
+        #expect(wait < limit && worst.wait < 2 * limit, "a byte waited for \(wait) s, \(worst.wait) s in the worst run")
     }
 
     @Test("a path that becomes faster is full within 5 s")
@@ -402,7 +414,7 @@ import Testing
             return (congestion.chunk, congestion.window)
         }
         let long = MuxLimits.maximumData, short = MuxLimits.sharedData
-        let slow = measured(80_000, within: .milliseconds(100))
+        let slow = measured(75_000, within: .milliseconds(100))
         #expect(slow.chunk == short && slow.window >= 2 * long && slow.window < 4 * long)
         let wide = measured(130_000, within: .milliseconds(100))
         #expect(wide.chunk == long && wide.window >= 4 * long)

@@ -122,13 +122,14 @@ import Testing
         let waiting = pair.client
         let server = pair.server
         let verified = try #require(try pair.verify(authenticate, pair.credentials.verifier))
-        let welcome = verified.welcome(HandshakePair.terms)
+        let welcome = try verified.frame(HandshakePair.terms)
         var resuming = try HandshakePair(HandshakePair.token)
         let resume = try ResumeHandshakeTests.ask(&resuming, ResumeHandshakeTests.ticket())
         let (resumingClient, resumingServer) = (resuming.client, resuming.server)
         _ = try resuming.server.receive(resume.arrived)
-        let proved = resuming.server.verifyResume(ResumeHandshakeTests.key, decoySecret: HandshakePair.decoySecret)
-        let resumed = try #require(proved).resumed(received: 42)
+        let proved = try resuming.server.verifyResume(ResumeHandshakeTests.keys, decoySecret: HandshakePair.decoySecret)
+        let accepted = try #require(proved)
+        let resumed = try #require(accepted.resumed(received: 42)).frame
         var errors: [MuxError.Kind: Int] = [:]
         let end = ContinuousClock.now + .milliseconds(400)
         while ContinuousClock.now < end {
@@ -139,7 +140,8 @@ import Testing
                 guard let frame = try Self.assemble(message, &random) else { continue }
                 var (server, client, waiting) = (server, client, waiting)
                 if original == authenticate, case .verify = try server.receive(frame) {
-                    #expect(server.verify(pair.credentials.verifier, decoySecret: HandshakePair.decoySecret) == nil)
+                    let verified = try server.verify(pair.credentials.verifier, decoySecret: HandshakePair.decoySecret)
+                    #expect(verified == nil)
                 } else if original == challenge {
                     _ = try client.receive(frame)
                 } else if original == welcome, case .established = try waiting.receive(frame) {
@@ -147,7 +149,10 @@ import Testing
                 } else if original == resume {
                     var server = resumingServer
                     guard case .resume = try server.receive(frame) else { continue }
-                    let proof = server.verifyResume(ResumeHandshakeTests.key, decoySecret: HandshakePair.decoySecret)
+                    let proof = try server.verifyResume(
+                        ResumeHandshakeTests.keys,
+                        decoySecret: HandshakePair.decoySecret
+                    )
                     #expect(proof == nil, "resumed by \(Base16.encoded(message))")
                 } else if original == resumed {
                     var client = resumingClient

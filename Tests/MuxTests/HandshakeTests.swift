@@ -44,8 +44,13 @@ struct HandshakePair {
     /// The server's reaction to a client's frame.
     mutating func verify(_ frame: OutboundFrame, _ verifier: Verifier?) throws -> ServerHandshake.Verified? {
         guard case .verify = try server.receive(frame.arrived) else { throw MuxError(.unexpectedFrame, "no verify") }
-        return server.verify(verifier, decoySecret: Self.decoySecret)
+        return try server.verify(verifier, decoySecret: Self.decoySecret)
     }
+}
+
+extension ServerHandshake.Verified {
+    /// The frame that grants the session.
+    func frame(_ terms: Welcome) throws -> OutboundFrame { try #require(welcome(terms)).0.frame }
 }
 
 /// The successful handshake, and the order of its frames.
@@ -57,14 +62,14 @@ struct HandshakePair {
         let verified = try #require(try pair.verify(authenticate, pair.credentials.verifier))
         #expect(verified.authentication.name == "laptop")
         #expect(verified.authentication.initialWindow == 2_000)
-        let welcome = verified.welcome(HandshakePair.terms)
+        let welcome = try verified.frame(HandshakePair.terms)
         guard case .established(let grant) = try pair.client.receive(welcome.arrived) else {
             Issue.record("not established")
             return
         }
         #expect(grant.welcome == HandshakePair.terms)
         #expect(grant.software == "culvert 1.2.3")
-        #expect(grant.resumeKey == verified.resumeKey)
+        #expect(grant.keys.resume == verified.resumeKey)
         let wire = pair.server.challenge.wire + authenticate.wire + welcome.wire
         for secret in [Array("correct-horse".utf8), pair.credentials.clientKey.bytes, verified.resumeKey.bytes] {
             #expect(!Base16.encoded(wire).contains(Base16.encoded(secret)), "A4 no secret travels")
@@ -104,7 +109,7 @@ struct HandshakePair {
         _ = try pair.verify(authenticate, pair.credentials.verifier)
         #expect(error { _ = try pair.server.receive(wrong) } == .unexpectedFrame)
         #expect(error { _ = try pair.server.receive(authenticate.arrived) } == .unexpectedFrame)
-        #expect(pair.server.verify(pair.credentials.verifier, decoySecret: HandshakePair.decoySecret) == nil)
+        #expect(try pair.server.verify(pair.credentials.verifier, decoySecret: HandshakePair.decoySecret) == nil)
     }
 
     @Test(
@@ -168,12 +173,12 @@ struct HandshakePair {
         fields.append(FieldReader.proofTag, [UInt8](repeating: 0, count: 32))
         var strict = pair.server
         #expect(kind { () throws(MuxError) in _ = try strict.receive(unproved) } == .malformedPayload)
-        guard case .resume(let read) = try pair.server.receive(frame(.resume, 0, fields.bytes)) else {
+        guard case .resume(let session) = try pair.server.receive(frame(.resume, 0, fields.bytes)) else {
             Issue.record("no resume")
             return
         }
-        #expect(read == asked)
-        #expect(pair.server.verifyResume(nil, decoySecret: HandshakePair.decoySecret) == nil)
+        #expect(session == asked.session)
+        #expect(try pair.server.verifyResume(nil, decoySecret: HandshakePair.decoySecret) == nil)
         let refused = pair.server.refuse(Refusal(.unknownSession, "authenticate anew"))
         #expect(refused.header.type == .refused)
         #expect(try Refusal(refused.payload, of: .refused).code == .unknownSession)

@@ -28,7 +28,7 @@ import Testing
             server.lanes[index].congestion = .wide
             server.lanes[index].congestion.interactive = interactive
         }
-        for _ in 0..<80 { server.write(two, bytes(65_536)) }
+        for _ in 0..<80 { server.write(two, bytes(MuxLimits.maximumData)) }
         return server
     }
 
@@ -40,7 +40,7 @@ import Testing
         var server = try server(lanes: 1, replayBytes)
         _ = server.frames(on: 1)
         let cost = server.lanes[1].replay.cost
-        let reserve = max(replayBytes / 8, 131_072)
+        let reserve = max(replayBytes / 8, MuxLimits.maximumData + SendScheduler.reserve)
         #expect(cost >= replayBytes - reserve && cost < replayBytes - SendScheduler.reserve)
         server.write(four, bytes(10))
         #expect(server.sent(on: 0).count == 1)
@@ -53,7 +53,7 @@ import Testing
     func twoForBulk(replayBytes: Int) throws {
         var server = try server(lanes: 2, replayBytes)
         _ = server.frames(on: 1)
-        let forBulk = replayBytes - max(replayBytes / 8, 131_072)
+        let forBulk = replayBytes - max(replayBytes / 8, MuxLimits.maximumData + SendScheduler.reserve)
         #expect(server.lanes[1].replay.cost <= forBulk / 2 + MuxLimits.maximumData + 1_024)
         #expect(!server.frames(on: 2).isEmpty)
         server.write(four, bytes(10))

@@ -109,10 +109,12 @@ import Testing
             authentication: verified.authentication,
             resumeKey: verified.resumeKey,
             transcript: verified.transcript,
-            verifier: try #require(HandshakePair.other).verifier
+            verifier: try #require(HandshakePair.other).verifier,
+            handshake: nil
         )
+        let welcome = try rogue.frame(HandshakePair.terms)
         let error = kind { () throws(MuxError) in
-            _ = try pair.client.receive(rogue.welcome(HandshakePair.terms).arrived)
+            _ = try pair.client.receive(welcome.arrived)
         }
         #expect(error == .proof)
     }
@@ -121,7 +123,7 @@ import Testing
     func tamperedWelcome() throws {
         var pair = try HandshakePair(HandshakePair.token)
         let verified = try #require(try pair.verify(pair.authenticate(), pair.credentials.verifier))
-        let welcome = verified.welcome(HandshakePair.terms)
+        let welcome = try verified.frame(HandshakePair.terms)
         for index in 0..<welcome.payload.readableBytes {
             var changed = welcome.payload
             changed.setInteger(Array(changed.readableBytesView)[index] ^ 1, at: changed.readerIndex + index)

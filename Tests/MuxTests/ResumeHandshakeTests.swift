@@ -8,6 +8,7 @@ import Testing
 /// The handshake of a carrier that resumes a session (protocol page, section 6): both ends prove the session's key.
 @Suite struct ResumeHandshakeTests {
     static let key = SymmetricKey(data: [UInt8](repeating: 7, count: 32))
+    static let keys = SessionKeys(resume: key)
     private static let other = SymmetricKey(data: [UInt8](repeating: 8, count: 32))
 
     static func ticket(epoch: UInt64 = 1, key: SymmetricKey = key) -> ClientHandshake.Ticket {
@@ -17,7 +18,7 @@ import Testing
             received: 17,
             nonce: [UInt8](repeating: 6, count: 32)
         )
-        return ClientHandshake.Ticket(resumption, key: key)
+        return ClientHandshake.Ticket(resumption, keys: SessionKeys(resume: key))
     }
 
     /// The client's RESUME for the server's challenge.
@@ -35,15 +36,16 @@ import Testing
     func happyPath() throws {
         var pair = try HandshakePair(HandshakePair.token)
         let asked = try Self.ask(&pair, Self.ticket())
-        guard case .resume(let resumption) = try pair.server.receive(asked.arrived) else {
+        guard case .resume(let session) = try pair.server.receive(asked.arrived) else {
             Issue.record("no resume")
             return
         }
-        #expect(resumption == Self.ticket().resumption)
-        let verified = pair.server.verifyResume(Self.key, decoySecret: HandshakePair.decoySecret)
+        #expect(session == Self.ticket().resumption.session)
+        let verified = try pair.server.verifyResume(Self.keys, decoySecret: HandshakePair.decoySecret)
         let proof = try #require(verified)
-        let answer = proof.resumed(received: 42)
-        guard case .resumed(received: 42, _) = try pair.client.receive(answer.arrived) else {
+        #expect(proof.resumption == Self.ticket().resumption)
+        let answer = try #require(proof.resumed(received: 42)).frame
+        guard case .resumed(received: 42, _, _) = try pair.client.receive(answer.arrived) else {
             Issue.record("not resumed")
             return
         }
@@ -62,30 +64,30 @@ import Testing
             var bytes = Array(asked.payload.readableBytesView)
             bytes[index] ^= 1
             guard (try? server.receive(frame(.resume, 0, buffer(bytes)))) != nil else { continue }
-            #expect(server.verifyResume(Self.key, decoySecret: HandshakePair.decoySecret) == nil, "byte \(index)")
+            #expect(try server.verifyResume(Self.keys, decoySecret: HandshakePair.decoySecret) == nil, "byte \(index)")
         }
         for (nonce, key) in [(UInt8(1), Self.other), (9, Self.key)] {
             var server = try HandshakePair(HandshakePair.token, serverNonce: nonce).server
             _ = try server.receive(asked.arrived)
-            #expect(server.verifyResume(key, decoySecret: HandshakePair.decoySecret) == nil)
+            #expect(try server.verifyResume(SessionKeys(resume: key), decoySecret: HandshakePair.decoySecret) == nil)
         }
         // A decoy is not a key, even for a client that knows it.
         var unknown = try HandshakePair(HandshakePair.token)
         let guessed = try Self.ask(&unknown, Self.ticket(key: HandshakePair.decoySecret))
         _ = try unknown.server.receive(guessed.arrived)
-        #expect(unknown.server.verifyResume(nil, decoySecret: HandshakePair.decoySecret) == nil)
+        #expect(try unknown.server.verifyResume(nil, decoySecret: HandshakePair.decoySecret) == nil)
         let refusal = unknown.server.refuse(Refusal(.unknownSession, "authenticate anew"))
         guard case .forgotten(let anew) = try unknown.client.receive(refusal.arrived) else {
             Issue.record("not forgotten")
             return
         }
         let verified = try #require(try unknown.verify(anew, unknown.credentials.verifier))
-        let welcome = verified.welcome(HandshakePair.terms)
+        let welcome = try verified.frame(HandshakePair.terms)
         guard case .established(let grant) = try unknown.client.receive(welcome.arrived) else {
             Issue.record("not established")
             return
         }
-        #expect(grant.resumeKey == verified.resumeKey, "RESUME and its answer are not part of the proofs")
+        #expect(grant.keys.resume == verified.resumeKey, "RESUME and its answer are not part of the proofs")
     }
 
     @Test("A5 A6 a server without the key is detected, and so is a change of any byte of its answer")
@@ -93,9 +95,9 @@ import Testing
         var pair = try HandshakePair(HandshakePair.token)
         let asked = try Self.ask(&pair, Self.ticket())
         _ = try pair.server.receive(asked.arrived)
-        let verified = pair.server.verifyResume(Self.key, decoySecret: HandshakePair.decoySecret)
+        let verified = try pair.server.verifyResume(Self.keys, decoySecret: HandshakePair.decoySecret)
         let proof = try #require(verified)
-        let answer = proof.resumed(received: 42)
+        let answer = try #require(proof.resumed(received: 42)).frame
         for index in 0..<answer.payload.readableBytes {
             var client = pair.client
             var bytes = Array(answer.payload.readableBytesView)

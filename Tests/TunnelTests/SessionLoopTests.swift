@@ -1,6 +1,7 @@
 import Logging
 import NIOCore
 import NIOEmbedded
+import Seal
 import Testing
 import WebSocket
 
@@ -141,6 +142,7 @@ private final class RecordingCarrier: CarrierLink {
     var lastBytes: CarrierTimes { CarrierTimes() }
 
     func send(_ frame: OutboundFrame) { waiting.append(frame.header.type) }
+    func seal(_ keys: OneTime<CarrierSeal>) {}
 
     func flush() {
         sent += waiting

@@ -48,9 +48,27 @@ public struct Authentication: Sendable, Hashable {
 
     /// The fields without the proof, which covers exactly these bytes.
     var unproved: FieldWriter {
+        var fields = outer
+        appendInner(to: &fields)
+        return fields
+    }
+
+    /// The fields that a sealed AUTHENTICATE has in clear: what the server needs to find the client's keys.
+    var outer: FieldWriter {
         var fields = FieldWriter()
         fields.append(1, number: version)
         fields.append(2, id)
+        return fields
+    }
+
+    /// The other fields, without the proof.
+    var inner: FieldWriter {
+        var fields = FieldWriter()
+        appendInner(to: &fields)
+        return fields
+    }
+
+    private func appendInner(to fields: inout FieldWriter) {
         fields.append(3, nonce)
         fields.append(4, instance)
         fields.append(5, name, atMost: 64)
@@ -59,14 +77,16 @@ public struct Authentication: Sendable, Hashable {
         fields.append(8, software, atMost: 64)
         if let streams { fields.append(9, number: streams) }
         if let opening { fields.append(10, number: opening) }
-        return fields
     }
 
-    init(_ fields: FieldReader) throws(MuxError) {
+    /// - Parameters:
+    ///   - outer: the fields in clear.
+    ///   - fields: the others; the same reader if none is sealed.
+    init(_ outer: FieldReader, _ fields: FieldReader) throws(MuxError) {
         streams = try fields.optionalNumber(9)
         opening = try fields.optionalNumber(10)
-        version = try fields.number(1)
-        id = try fields.bytes(2, count: 16)
+        version = try outer.number(1)
+        id = try outer.bytes(2, count: 16)
         nonce = try fields.bytes(3, count: 32)
         instance = try fields.bytes(4, count: 32)
         name = try fields.text(5, atMost: 64)

@@ -20,18 +20,39 @@ public struct Resumption: Sendable, Hashable {
         self.nonce = nonce
     }
 
+    /// The fields without the proof, which covers exactly these bytes.
     var unproved: FieldWriter {
+        var fields = outer
+        appendInner(to: &fields)
+        return fields
+    }
+
+    /// The field that a sealed RESUME has in clear: what the server needs to find the session's keys.
+    var outer: FieldWriter {
         var fields = FieldWriter()
         fields.append(1, session)
+        return fields
+    }
+
+    /// The other fields, without the proof.
+    var inner: FieldWriter {
+        var fields = FieldWriter()
+        appendInner(to: &fields)
+        return fields
+    }
+
+    private func appendInner(to fields: inout FieldWriter) {
         fields.append(2, number: epoch)
         fields.append(3, number: received)
         fields.append(4, nonce)
         if lane != .first { fields.append(5, number: lane.rawValue) }
-        return fields
     }
 
-    init(_ fields: FieldReader) throws(MuxError) {
-        session = try fields.bytes(1, count: 16)
+    /// - Parameters:
+    ///   - outer: the field in clear.
+    ///   - fields: the others; the same reader if none is sealed.
+    init(_ outer: FieldReader, _ fields: FieldReader) throws(MuxError) {
+        session = try outer.bytes(1, count: 16)
         epoch = try fields.number(2)
         received = try fields.number(3)
         nonce = try fields.bytes(4, count: 32)

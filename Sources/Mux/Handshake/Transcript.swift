@@ -8,7 +8,12 @@ import Secrets
 /// server `HMAC(ServerKey, transcript)`. The transcript holds role, version, client id, dialled authority and both
 /// nonces. So a proof is valid once, in one direction, for one server.
 struct Transcript {
-    private var bytes: [UInt8] = Array("culvert proof 1".utf8)
+    private(set) var bytes: [UInt8]
+
+    /// - Parameter label: what the bytes are for.
+    init(_ label: String = "culvert proof 1") {
+        bytes = Array(label.utf8)
+    }
 
     /// Appends one end's frame with its length, so that different frames never give the same bytes.
     mutating func append(_ label: String, _ payload: ByteBuffer) {

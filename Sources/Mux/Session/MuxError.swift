@@ -26,6 +26,8 @@ public struct MuxError: Error, Sendable, Hashable, CustomStringConvertible {
         case flood
         /// No protocol version in common.
         case version
+        /// One end wants the session sealed, and the other does not.
+        case encryption
         /// A proof that does not verify.
         case proof
         /// No answer from the peer before the deadline: the carrier is dead.
@@ -53,6 +55,7 @@ public struct MuxError: Error, Sendable, Hashable, CustomStringConvertible {
             .protocolViolation
         case .flood: .limit
         case .version: .version
+        case .encryption: .encryption
         case .proof: .credentials
         case .silence, .abandoned: .goingAway
         }

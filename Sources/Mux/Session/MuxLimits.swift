@@ -1,8 +1,8 @@
 /// The limits of a session, each with its default and reason. Zero never means "unlimited".
 public struct MuxLimits: Sendable, Hashable {
-    /// Payload of one DATA frame, bytes. At 64 KiB the cost of headers is negligible and the wait for one frame is
-    /// short.
-    public static let maximumData = 65_536
+    /// Payload of one DATA frame, bytes. At 60 KiB the cost of headers is negligible and the wait for one frame is
+    /// short. With its head and its seal the frame fits into a message of Noise, which has at most 65,535 bytes.
+    public static let maximumData = 61_440
     /// Payload of one DATAGRAM, bytes: the longest that UDP over IPv4 carries.
     public static let maximumDatagram = 65_507
     /// Bytes of datagrams of all flows that wait for the carrier, bytes. 8 MiB: some dozen full flows.
@@ -59,8 +59,8 @@ public struct MuxLimits: Sendable, Hashable {
     /// Control frames that wait for the carrier. 25,000 allow two for each stream, and some more. A peer that provokes
     /// answers and does not read is cut off there. From half of the limit on, this end opens no stream.
     public var waitingControl = 25_000
-    /// Received bytes after which an ACK is due at once.
-    public var ackBytes = 65_536
+    /// Received bytes after which an ACK is due at once: one of the longest DATA frames.
+    public var ackBytes = maximumData
     /// Time that an ACK may wait for more frames to acknowledge.
     public var ackDelay: Duration = .milliseconds(20)
     /// Time between two PINGs. Middleboxes cut idle connections after 60 s, some after 30 s.

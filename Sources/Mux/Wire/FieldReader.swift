@@ -4,6 +4,8 @@ import NIOCore
 struct FieldReader {
     /// The tag of the proof. It comes last and covers all earlier fields, including unknown ones.
     static let proofTag: UInt8 = 0xFF
+    /// Bytes of a field besides its value.
+    private static let headLength = 3
 
     /// The fields in their order. Tags are unique, so there are at most 256; usual payloads have about ten.
     private var fields: [(tag: UInt8, value: ByteBuffer)] = []
@@ -67,6 +69,18 @@ struct FieldReader {
             let number = value.getInteger(at: value.readerIndex, as: Number.self)
         else { throw wrongLength(tag, count) }
         return number
+    }
+
+    /// Returns the bytes of a field that must be the last one, and the payload before it; nil if it is absent.
+    ///
+    /// - Throws: ``MuxError`` if another field follows, a proof too.
+    func last(_ tag: UInt8) throws(MuxError) -> (value: [UInt8], before: ByteBuffer)? {
+        guard let value = bytes(tag) else { return nil }
+        let length = unproved.readableBytes - value.count - Self.headLength
+        guard fields.last?.tag == tag, let before = unproved.getSlice(at: unproved.readerIndex, length: length) else {
+            throw MuxError(.malformedPayload, "\(type): field \(tag) must be the last one")
+        }
+        return (value, before)
     }
 
     private func wrongLength(_ tag: UInt8, _ count: Int) -> MuxError {

@@ -4,8 +4,9 @@ import NIOCore
 public struct OpenRequest: Sendable, Hashable {
     /// Largest usual OPEN, with only a visitor's address, bytes. Each visitor costs one.
     private static let usualLength = 40
-    /// The longest destination, bytes: a name of 253, a colon and a port.
-    public static let longestDestination = 259
+    /// The longest destination, bytes. A name of 253, a colon and a port are 259; a server's request for the carrier of a
+    /// sealed session has up to 500 (protocol page, section 11).
+    public static let longestDestination = 512
 
     /// Where the stream leads.
     public enum Target: Sendable, Hashable {

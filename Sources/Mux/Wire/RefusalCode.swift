@@ -31,6 +31,9 @@ public struct RefusalCode: RawRepresentable, Sendable, Hashable, CustomStringCon
     /// The peer has exceeded a limit.
     public static let limit = RefusalCode(rawValue: 11)
 
+    /// The server wants sealed sessions alone.
+    public static let encryption = RefusalCode(rawValue: 12)
+
     /// The code's meaning, or its number if it is unknown.
     public var description: String {
         switch self {
@@ -45,6 +48,7 @@ public struct RefusalCode: RawRepresentable, Sendable, Hashable, CustomStringCon
         case .portInUse: "port in use"
         case .bindFailed: "port cannot be bound"
         case .limit: "limit exceeded"
+        case .encryption: "not sealed"
         default: "code \(rawValue)"
         }
     }

@@ -139,6 +139,7 @@ extension ClientSession {
     func status(
         _ route: DialRoute,
         software: String,
+        sealedWith: String?,
         since: Int64,
         carriers: Int,
         about lane: (LaneID) -> (reason: String?, proxy: ProxyURL?)
@@ -148,6 +149,7 @@ extension ClientSession {
             url: "\(route.endpoint)",
             proxy: route.proxy.map { "\($0.redacted)" },
             software: software.escapedForDisplay(),
+            sealedWith: sealedWith,
             since: Date(timeIntervalSince1970: Double(since)),
             roundTripMs: sessionLoop.roundTrip?.milliseconds,
             isDraining: isDraining,

@@ -70,6 +70,8 @@ public struct ClientSessionStatus: Codable, Sendable, Hashable {
     public var proxy: String?
     /// The server's software and its release.
     public var software: String
+    /// The fingerprint of the server's key with which the session is sealed; nil if it is not.
+    public var sealedWith: String?
     /// The beginning of the session.
     public var since: Date
     /// The last round trip of a ping, in milliseconds; nil before the first.

@@ -1,5 +1,6 @@
 import Mux
 import NIOCore
+import Seal
 import TunnelCore
 
 /// Authenticates on a client's carrier, between its upgrade and its session.
@@ -12,6 +13,11 @@ final class ClientCarrierHandshake: CarrierReceiver {
         case resumes(received: UInt64, ticket: [UInt8])
     }
 
+    /// The server has shown another key than its own.
+    struct WrongKey: Error {
+        let key: ServerPublicKey
+    }
+
     private var handshake: ClientHandshake
     private let ticket: () -> ClientHandshake.Ticket?
     private let mayBegin: Bool
@@ -21,7 +27,7 @@ final class ClientCarrierHandshake: CarrierReceiver {
     /// - Parameters:
     ///   - ticket: returns the ticket of the session that needs the carrier; called when it is sent. Nil begins a session.
     ///   - mayBegin: whether another session may begin if the server does not know that one.
-    ///   - promise: fails with a ``Refusal``, a ``MuxError`` or a ``CarrierLoss``.
+    ///   - promise: fails with a ``Refusal``, a ``MuxError``, a ``WrongKey`` or a ``CarrierLoss``.
     init(
         _ handshake: ClientHandshake,
         ticket: @escaping () -> ClientHandshake.Ticket?,
@@ -49,12 +55,17 @@ final class ClientCarrierHandshake: CarrierReceiver {
                 guard mayBegin else { return end(Refusal(.unknownSession, "another server answered, or a new one")) }
                 send(answer)
             case .established(let grant):
+                if let seal = grant.seal { carrier?.seal(seal) }
                 finish(.success(.begins(grant)))
-            case .resumed(let received, let ticket):
+            case .resumed(let received, let ticket, let seal):
+                if let seal { carrier?.seal(seal) }
                 finish(.success(.resumes(received: received, ticket: ticket)))
             case .refused(let refusal):
                 // A server that refuses may leave the closing to the client, and each dial would leave a connection.
                 end(refusal)
+            case .wrongKey(let key):
+                carrier?.close(.policyViolation, reason: "another key was expected")
+                finish(.failure(WrongKey(key: key)))
             }
         } catch {
             carrier?.close(.protocolError, reason: error.kind.rawValue)

@@ -1,3 +1,5 @@
+import NetworkAddress
+
 /// An address to dial in place of a URL's host and port: `10.0.0.5:8443`.
 public struct ConnectAddress: Sendable, Hashable, CustomStringConvertible {
     /// A name or an address; IPv6 without brackets.
@@ -24,6 +26,9 @@ public struct ConnectAddress: Sendable, Hashable, CustomStringConvertible {
         self.host = host
         self.port = port
     }
+
+    /// Whether it is an address of this machine alone, or the name of one (RFC 6761, section 6.3).
+    var isLoopback: Bool { IPAddress(host)?.isLoopback ?? (host.lowercased() == "localhost") }
 
     /// `host:port`.
     public var description: String { "\(host.contains(":") ? "[\(host)]" : host):\(port)" }

@@ -11,6 +11,7 @@ struct DialContext: Sendable {
     let hellos = HelloSizeMemory()
     let serverTickets = ServerTickets()
     let suspects = SuspectAddresses()
+    let serverKeys: ServerKeys
     /// The resolver of names.
     let names: HostNames
     private(set) var logger: Logger
@@ -31,6 +32,7 @@ struct DialContext: Sendable {
         tls = ClientTLSContext(configuration.tls, verifier)
         proxyTLS = ClientTLSContext(configuration.proxyTLS, verifier)
         self.logger = logger
+        serverKeys = ServerKeys(pins: configuration.serverKeys, known: configuration.knownServers)
     }
 
     /// The same state for another session of the client, whose number its log lines have.

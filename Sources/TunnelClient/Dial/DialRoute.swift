@@ -1,4 +1,5 @@
 import HTTP1
+import Mux
 import NIOCore
 import ProxyConnect
 import TunnelCore
@@ -56,6 +57,24 @@ struct DialRoute: Sendable {
     /// Keeps a ticket of the server for the next connection; an empty one changes nothing.
     func keep(ticket: [UInt8]) {
         context.serverTickets.keep(ticket, for: endpoint)
+    }
+
+    // MARK: The seal
+
+    /// Whether the session is sealed. Where nothing lies between the two ends, it need not be.
+    var isSealed: Bool {
+        switch configuration.encryption {
+        case .off: false
+        case .required: true
+        case .auto: proxy != nil || !target.isLoopback
+        }
+    }
+
+    /// The seal of the session, and the keys that the server may have.
+    var encryption: ClientHandshake.Encryption {
+        guard isSealed else { return .off }
+        let keys = context.serverKeys.expected(of: endpoint.authority)
+        return keys.isEmpty ? .anyKey : .keys(keys)
     }
 
     // MARK: Steps
@@ -144,7 +163,7 @@ struct DialRoute: Sendable {
             path: endpoint.path,
             subprotocols: [subprotocolName],
             fields: fields,
-            deflate: configuration.isCompressing
+            deflate: configuration.isCompressing && !isSealed
                 ? (configuration.sharesCompression ? DeflateOptions() : .isolated) : nil
         )
     }

@@ -128,6 +128,12 @@ struct Dialler: SessionDialler {
                     refuse(grant, carrier)
                     throw route.serverInUse
                 }
+                if let key = grant.serverKey,
+                    !context.serverKeys.learn(key, of: route.endpoint.authority, logger: logger)
+                {
+                    refuse(grant, carrier)
+                    throw ClientCarrierHandshake.WrongKey(key: key)
+                }
                 route.keep(ticket: grant.welcome.ticket)
                 purpose.session?.forget()
                 route.hops.passed(.session(software: grant.software, isResumed: false))
@@ -173,7 +179,8 @@ struct Dialler: SessionDialler {
                 software: softwareName,
                 streams: UInt32(clamping: configuration.limits.streams),
                 opening: UInt32(clamping: configuration.limits.opening)
-            )
+            ),
+            encryption: route.encryption
         )
     }
 

@@ -48,6 +48,8 @@ package struct ServerPeerDialler: PeerDialler {
         configuration.limits = limits
         // The servers' network loses little, and each link carries many visitors.
         configuration.carriers = .one
+        // TLS is between the servers, with nothing that could inspect it, and the cluster's token.
+        configuration.encryption = .off
         // A server that is gone is noticed at the first try: its visitors are reset, and others begin anew.
         configuration.maximumRetries = 0
         configuration.drainTimeout = .zero

@@ -1,8 +1,8 @@
-import Crypto
 import Logging
 import Mux
 import NIOCore
 import ProxyConnect
+import Seal
 import Synchronization
 import TunnelAdmin
 import TunnelCore
@@ -19,7 +19,9 @@ final class ClientSessionHandle: DialledSession {
     private let software: String
     private let since = WallClock.unixSeconds
     private let id: [UInt8]
-    private let resumeKey: SymmetricKey
+    private let keys: SessionKeys
+    /// The server's key; nil if the session is not sealed.
+    private let serverKey: ServerPublicKey?
     private let session: NIOLoopBound<ClientSession>
     private let inside: NIOLoopBound<Inside>
     private let part: SessionPart?
@@ -70,7 +72,13 @@ final class ClientSessionHandle: DialledSession {
         var logger = dialler.logger
         logger[metadataKey: "server"] = "\(route.endpoint)"
         dialler.totals.addSession()
-        logger.notice("session opened", metadata: route.proxyMetadata.merging(["software": "\(grant.software)"]) { $1 })
+        let facts: Logger.Metadata = [
+            "software": "\(grant.software)", "sealed": "\(grant.serverKey?.fingerprint ?? "no")",
+        ]
+        logger.notice("session opened", metadata: route.proxyMetadata.merging(facts) { $1 })
+        if grant.serverKey != nil, dialler.configuration.isCompressing {
+            logger.warning("the session is sealed, and therefore not compressed")
+        }
         let promise = loop.makePromise(of: ClientSessionEnd.self)
         var limits = dialler.configuration.limits
         limits.grace = min(limits.grace, .seconds(Int64(grant.welcome.grace)))
@@ -96,7 +104,8 @@ final class ClientSessionHandle: DialledSession {
         self.logger = logger
         id = grant.welcome.session
         part = dialler.part
-        resumeKey = grant.resumeKey
+        keys = grant.keys
+        serverKey = grant.serverKey
         software = grant.software
         ended = promise.futureResult
         inside = NIOLoopBound(Inside(route), eventLoop: loop)
@@ -235,7 +244,7 @@ final class ClientSessionHandle: DialledSession {
             received: sessionLoop.deferFrames(of: lane),
             nonce: SecureRandom.bytes(32)
         )
-        return ClientHandshake.Ticket(resumption, key: resumeKey)
+        return ClientHandshake.Ticket(resumption, keys: keys)
     }
 
     /// Continues the session on a carrier for which the server has accepted the RESUME.
@@ -357,7 +366,13 @@ final class ClientSessionHandle: DialledSession {
     func status() -> EventLoopFuture<ClientSessionStatus> {
         loop.submit { [self] in
             let inside = inside.value
-            return session.value.status(inside.route, software: software, since: since, carriers: carrier) { lane in
+            return session.value.status(
+                inside.route,
+                software: software,
+                sealedWith: serverKey?.fingerprint,
+                since: since,
+                carriers: carrier
+            ) { lane in
                 (inside.keeper?.reason(of: lane), inside.proxies[lane])
             }
         }

@@ -5,7 +5,7 @@ import TunnelCore
 ///
 /// - A refusal ends the run, unless a session has worked and the configuration does not want that: then the server is
 ///   asked again slowly.
-/// - A refused password for a proxy and a mistake in the configuration always end the run.
+/// - A refused password for a proxy, another key of the server and a mistake in the configuration always end the run.
 /// - Every other failure is retried without an end, or as often as the configuration says.
 struct RetryPolicy: Sendable {
     /// The longest pause of a peer that is obeyed while a session waits for a carrier.
@@ -66,7 +66,8 @@ struct RetryPolicy: Sendable {
         if error.isServerInUse { return backoff.serverInUse(unit: unit, now: now) }
         let wait: Duration
         switch error.disposition {
-        case .refused where !retriesRefusals || error.isPasswordRefusal: throw .refused(error.description)
+        case .refused where !retriesRefusals || error.isPasswordRefusal || error.isKeyChange:
+            throw .refused(error.description)
         case .notOurs where !retriesRefusals: throw .notOurs(error.description)
         case .refusedAtFirst where !hasWorked: throw .refused(error.description)
         case .notOursAtFirst where !hasWorked: throw .notOurs(error.description)

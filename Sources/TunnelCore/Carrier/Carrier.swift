@@ -1,6 +1,7 @@
 import HTTP1
 import Mux
 import NIOCore
+import Seal
 import WebSocket
 
 /// The receiver of a carrier's frames: the handshake at first, then the session.
@@ -25,8 +26,16 @@ package struct CarrierLoss: Error, CustomStringConvertible {
     package var isClosedByPeer = false
     /// The peer broke RFC 6455 or the session's framing: dialling again at once would not help.
     package var isProtocolViolation = false
+    /// What came on a sealed carrier is not what the peer has sent.
+    package var isAltered = false
 
-    package init(description: String, isClosedByPeer: Bool = false, isProtocolViolation: Bool = false) {
+    package init(
+        description: String,
+        isClosedByPeer: Bool = false,
+        isProtocolViolation: Bool = false,
+        isAltered: Bool = false
+    ) {
+        self.isAltered = isAltered
         self.description = description
         self.isClosedByPeer = isClosedByPeer
         self.isProtocolViolation = isProtocolViolation
@@ -38,6 +47,9 @@ package struct CarrierLoss: Error, CustomStringConvertible {
 /// One session frame travels in one binary message. Small frames are gathered in one buffer, so that many share a
 /// system call; a server's large payloads are handed to the socket as they are, and a client's are masked while they
 /// are copied into that buffer.
+///
+/// A sealed carrier seals each message, frame head and payload, and opens each that comes. What is on the path then cannot
+/// read them. A message that fails to open, or a breach of RFC 6455, is the path's: it ends the carrier and not the session.
 package final class Carrier: ChannelInboundHandler, RemovableChannelHandler, CarrierLink {
     package typealias InboundIn = ByteBuffer
     package typealias OutboundOut = ByteBuffer
@@ -57,6 +69,7 @@ package final class Carrier: ChannelInboundHandler, RemovableChannelHandler, Car
     package let deflate: DeflateAgreement?
     private var isCompressed: Bool { deflate != nil }
     private var assembler = FrameAssembler()
+    private var sealed: SealedMessages?
     private var gathered = ByteBuffer()
     /// Something was written to the channel since it was flushed.
     private var isUnflushed = false
@@ -133,8 +146,14 @@ package final class Carrier: ChannelInboundHandler, RemovableChannelHandler, Car
     /// The peer has proved itself: long frames are taken from now on, and go to `receiver`.
     package func admit(_ receiver: any CarrierReceiver) {
         assembler.isAdmitted = true
-        connection.acceptsCompressed = true
+        connection.acceptsCompressed = sealed == nil
         self.receiver = receiver
+    }
+
+    package func seal(_ keys: OneTime<CarrierSeal>) {
+        guard let seal = keys.take() else { return abort("the keys of its seal were used before") }
+        sealed = SealedMessages(seal)
+        connection.acceptsCompressed = false
     }
 
     /// Another carrier has taken its place: further frames and its end are ignored.
@@ -149,7 +168,17 @@ package final class Carrier: ChannelInboundHandler, RemovableChannelHandler, Car
         frame.writeHead(into: &header)
         trace?.sent(frame.header, payload: frame.payload.readableBytes)
         do {
-            if connection.role == .server, !isCompressed, frame.payload.readableBytes >= Self.gatherLimit {
+            if let sealed {
+                let message = try sealed.seal(header, frame.payload)
+                try connection.encodeMessage(
+                    .binary,
+                    prefix: ByteBuffer(),
+                    payload: message,
+                    compress: false,
+                    into: &gathered
+                )
+                if gathered.readableBytes >= Self.gatheredLimit { writeGathered(context) }
+            } else if connection.role == .server, !isCompressed, frame.payload.readableBytes >= Self.gatherLimit {
                 try connection.encodeMessageHead(
                     .binary,
                     prefix: header,
@@ -170,6 +199,8 @@ package final class Carrier: ChannelInboundHandler, RemovableChannelHandler, Car
                 )
                 if gathered.readableBytes >= Self.gatheredLimit { writeGathered(context) }
             }
+        } catch let error as NoiseError {
+            abort("\(error)")
         } catch {
             // The closing handshake has begun: nothing may be sent after it (RFC 6455 section 5.5.1).
         }
@@ -246,7 +277,14 @@ package final class Carrier: ChannelInboundHandler, RemovableChannelHandler, Car
 
     private func handle(_ event: WebSocketEvent) throws {
         switch event {
-        case .message(_, let piece, isFirst: _, let isLast):
+        case .message(_, var piece, isFirst: _, let isLast):
+            if let sealed {
+                do throws(NoiseError) {
+                    guard try sealed.open(&piece, isLast: isLast) else { return }
+                } catch {
+                    throw CarrierLoss(description: "a message was altered on the way", isAltered: true)
+                }
+            }
             do throws(MuxError) {
                 guard let frame = try assembler.receive(piece, isLast: isLast) else { return }
                 trace?.received(frame.header, payload: frame.payload.readableBytes)
@@ -261,19 +299,27 @@ package final class Carrier: ChannelInboundHandler, RemovableChannelHandler, Car
         case .ping:
             guard pings.record(now: .now) else {
                 connection.close(.policyViolation, reason: "too many pings")
-                throw CarrierLoss(description: "the peer floods us with pings", isProtocolViolation: true)
+                throw flood(of: "pings")
             }
         case .pong:
             // Nothing asks for them: the session has its own.
             guard pongs.record(now: .now) else {
                 connection.close(.policyViolation, reason: "too many pongs")
-                throw CarrierLoss(description: "the peer floods us with pongs", isProtocolViolation: true)
+                throw flood(of: "pongs")
             }
         case .close(let code, let reason):
             let words = reason.isEmpty ? "" : " (\(reason.escapedForDisplay()))"
             let number = code?.description ?? "no code"
             throw CarrierLoss(description: "the peer closed the WebSocket with \(number)\(words)", isClosedByPeer: true)
         }
+    }
+
+    private func flood(of frames: String) -> CarrierLoss {
+        CarrierLoss(
+            description: "the peer floods us with \(frames)",
+            isProtocolViolation: sealed == nil,
+            isAltered: sealed != nil
+        )
     }
 
     /// Sends the remaining control frames, if it can, and ends the connection.
@@ -285,9 +331,11 @@ package final class Carrier: ChannelInboundHandler, RemovableChannelHandler, Car
                 // Caddy before 2.6.3 ends a client's WebSocket so when it reloads; the client has done nothing.
                 loss = CarrierLoss(description: "an unmasked Close frame, perhaps a front's that reloads")
             default:
+                // The path breaks it if the messages are sealed: the peer's own breach would be inside.
                 loss = CarrierLoss(
                     description: "the peer broke RFC 6455: \(error.userDescription)",
-                    isProtocolViolation: true
+                    isProtocolViolation: sealed == nil,
+                    isAltered: sealed != nil
                 )
             }
         }

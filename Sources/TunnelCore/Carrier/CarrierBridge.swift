@@ -1,5 +1,6 @@
 import Mux
 import NIOCore
+import Seal
 import WebSocket
 
 /// A carrier on another event loop than its session's: frames cross in bundles, one for each iteration of a loop.
@@ -66,6 +67,12 @@ package final class CarrierBridge: CarrierLink {
     package func send(_ frame: OutboundFrame) {
         bundle.append(frame)
         underWay += frame.length
+    }
+
+    package func seal(_ keys: OneTime<CarrierSeal>) {
+        // What was sent before is not sealed.
+        flush()
+        onFarSide { $0.carrier.seal(keys) }
     }
 
     package func flush() {

@@ -62,7 +62,7 @@ extension FixedLimit {
         FixedLimit(
             "Payload of a DATA frame",
             .bytes(MuxLimits.maximumData),
-            "its header is then no cost, and other streams wait little for its end",
+            "its header is then no cost, other streams wait little for its end, and it fits into a message of Noise",
             isWire: true
         ),
         FixedLimit(

@@ -70,7 +70,7 @@ package enum SessionInput {
 
     /// A lane goes on with this carrier, whose peer has received so many counted frames of the lane. `first` goes before
     /// all others. A previous carrier that still lives is closed.
-    case attach(any CarrierLink, lane: LaneID, epoch: UInt64, peerReceived: UInt64, first: OutboundFrame?)
+    case attach(any CarrierLink, lane: LaneID, epoch: UInt64, peerReceived: UInt64, first: CarrierOpening?)
     /// Client: no new carrier comes for now; frames that were deferred for it are taken.
     case takeDeferred(LaneID)
     /// Client: a further lane that was requested has got no carrier.

@@ -36,6 +36,8 @@ package final class SessionLoop {
     var owner: Owner?
     /// Whether frames of a carrier are deferred.
     var isDeferring = false
+    /// Notices that something alters what the carriers bring.
+    var alterations = AlterationWatch()
     var timer: (due: Instant, task: Scheduled<Void>)?
     /// The account is settled once the actions are performed.
     var accountHasChanged = false

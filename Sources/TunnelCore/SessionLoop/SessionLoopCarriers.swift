@@ -33,6 +33,14 @@ extension SessionLoop {
     func lose(_ loss: CarrierLoss, of lane: LaneID, isSilence: Bool = false) {
         guard let carrier = carrier(of: lane) else { return }
         let now = Instant.now
+        if loss.isAltered, alterations.record(now: now) {
+            logger.warning(
+                "the connection is being altered in transit: what comes is not what the other end has sealed",
+                metadata: [
+                    "carriers": "\(AlterationWatch.threshold) within \(AlterationWatch.span.components.seconds) s"
+                ]
+            )
+        }
         let times = carrier.link.lastBytes
         // An unanswered PING was sent when the path was dead already.
         let idle = isSilence ? times.went.since(times.came) : now.since(max(times.came, times.went))
@@ -111,7 +119,7 @@ extension SessionLoop {
         to lane: LaneID,
         epoch: UInt64,
         peerReceived: UInt64,
-        first: OutboundFrame?
+        first: CarrierOpening?
     ) {
         guard !session.isEnded else {
             // Without this the peer would keep using a session that has ended.
@@ -127,7 +135,7 @@ extension SessionLoop {
         let carrier = LaneCarrier(lane, new, of: self)
         carriers.insert(carrier, at: carriers.firstIndex { $0.lane > lane } ?? carriers.endIndex)
         new.admit(carrier)
-        if let first { new.send(first) }
+        if let first { new.open(first) }
         do throws(MuxError) {
             let isInUse = try session.attach(lane, epoch: epoch, peerReceived: peerReceived, now: .now)
             // The lane was left meanwhile, and others have its frames.

@@ -144,6 +144,7 @@ extension ServerSession {
             front: carriers.origin.frontAddress?.escapedForDisplay(),
             software: facts.software.escapedForDisplay(),
             version: Int(facts.version),
+            sealedWith: facts.sealedWith,
             since: Date(timeIntervalSince1970: Double(facts.since)),
             roundTripMs: sessionLoop.roundTrip?.milliseconds,
             isDraining: isDraining,

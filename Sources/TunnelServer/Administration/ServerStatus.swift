@@ -46,6 +46,8 @@ public struct SessionStatus: Codable, Sendable, Hashable {
     public var software: String
     /// The version of the session protocol.
     public var version: Int
+    /// The fingerprint of the server's key with which the session is sealed; nil if it is not.
+    public var sealedWith: String?
     /// The time when the session began.
     public var since: Date
     /// The latest time from a ping to its answer, in milliseconds; nil before the first answer.
@@ -122,6 +124,8 @@ struct SessionFacts: Sendable {
     let software: String
     /// The version of the session protocol.
     let version: UInt16
+    /// The fingerprint of the server's key with which the session is sealed; nil if it is not.
+    var sealedWith: String?
     /// The time when the session began, in seconds since 1970.
     let since = WallClock.unixSeconds
 

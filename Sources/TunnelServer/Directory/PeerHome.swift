@@ -132,11 +132,11 @@ final class PeerHome: Sendable {
         _ request: OpenRequest
     ) {
         guard
-            case (var handshake, let resumption)? = try? ServerHandshake.relayed(
+            case (var handshake, let id)? = try? ServerHandshake.relayed(
                 challenge: ByteBuffer(bytes: challenge),
                 resume: ByteBuffer(bytes: resume)
-            ), let home = core.session(resumption.session),
-            let proof = core.authenticator.verifyResume(home.resumeKey, &handshake), !core.isStopping,
+            ), let home = core.session(id),
+            let proof = try? core.authenticator.verifyResume(home.keys, &handshake), !core.isStopping,
             core.authenticator.refusal(of: home.credential, now: WallClock.unixSeconds) == nil
         else { return session.run(.reset(stream, .moved)) }
         let options = core.configuration.sharesCompression ? DeflateOptions() : .isolated
@@ -153,18 +153,8 @@ final class PeerHome: Sendable {
         let service = InProcessService(name: "carrier") { channel in
             channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(bound.value) }
         }
-        let answer = handshake
         connect(stream, session, to: service, request) {
-            home.resume(
-                carrier,
-                on: session.eventLoop,
-                from: CarrierOrigin(request.visitor),
-                resumption,
-                proof
-            ) { link, refusal in
-                link.send(answer.refuse(refusal))
-                link.close(.policyViolation, reason: refusal.code.description)
-            }
+            home.resume(carrier, on: session.eventLoop, from: CarrierOrigin(request.visitor), proof)
         }
     }
 

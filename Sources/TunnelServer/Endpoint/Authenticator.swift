@@ -56,13 +56,15 @@ struct Authenticator: Sendable {
 
     /// Verifies the proof in a handshake.
     ///
+    /// - Parameter id: the client's public id.
     /// - Returns: nil if the client is unknown or its proof is wrong. Both cases take the same work.
+    /// - Throws: ``MuxError`` if the request of a client with the right keys is malformed.
     func verify(
-        _ authentication: Authentication,
+        _ id: [UInt8],
         _ handshake: inout ServerHandshake
-    ) -> (ClientRights, ServerHandshake.Verified)? {
-        let client = clients[authentication.id]
-        guard let verified = handshake.verify(client?.verifier, decoySecret: decoySecret), let client else {
+    ) throws(MuxError) -> (ClientRights, ServerHandshake.Verified)? {
+        let client = clients[id]
+        guard let verified = try handshake.verify(client?.verifier, decoySecret: decoySecret), let client else {
             return nil
         }
         return (client.rights, verified)
@@ -70,9 +72,13 @@ struct Authenticator: Sendable {
 
     /// Verifies that a client holds the key of the session that it resumes.
     ///
-    /// - Parameter key: the session's key; nil if the session is unknown.
+    /// - Parameter keys: the session's keys; nil if the session is unknown.
     /// - Returns: nil if the session is unknown or the proof is wrong. Both cases take the same work.
-    func verifyResume(_ key: SymmetricKey?, _ handshake: inout ServerHandshake) -> ServerHandshake.Resumed? {
-        handshake.verifyResume(key, decoySecret: decoySecret)
+    /// - Throws: ``MuxError`` if the request of a client with the right keys is malformed.
+    func verifyResume(
+        _ keys: SessionKeys?,
+        _ handshake: inout ServerHandshake
+    ) throws(MuxError) -> ServerHandshake.Resumed? {
+        try handshake.verifyResume(keys, decoySecret: decoySecret)
     }
 }

@@ -23,6 +23,8 @@ final class ServerCarrierHandshake: CarrierReceiver {
     private var handshake: ServerHandshake
     private var carrier: Carrier?
     private var hasFailed = false
+    /// Refuses a client that has proved itself, so that it alone reads the refusal.
+    private var answer: ((Refusal) -> OutboundFrame)?
     /// The carrier's way to another server, while that server is asked.
     private var relay: CarrierRelay?
 
@@ -32,7 +34,13 @@ final class ServerCarrierHandshake: CarrierReceiver {
         self.slot = slot
         self.origin = origin
         self.logger = logger
-        self.handshake = ServerHandshake(nonce: SecureRandom.bytes(32), software: softwareName)
+        let configuration = server.configuration
+        handshake = ServerHandshake(
+            nonce: SecureRandom.bytes(32),
+            software: softwareName,
+            key: configuration.encryption == .off ? nil : configuration.serverKey,
+            requiresSeal: configuration.encryption == .required
+        )
     }
 
     func start(_ carrier: Carrier) {
@@ -47,22 +55,23 @@ final class ServerCarrierHandshake: CarrierReceiver {
         do throws(MuxError) {
             guard relay == nil else { throw MuxError(.unexpectedFrame, "\(frame.header.type) frame before an answer") }
             switch try handshake.receive(frame) {
-            case .verify(let authentication):
-                verify(authentication, carrier)
-            case .resume(let resumption):
-                resume(resumption, frame.payload, carrier)
+            case .verify(let client):
+                try verify(client, carrier)
+            case .resume(let session):
+                try resume(session, frame.payload, carrier)
             }
         } catch {
             fail(.violation, carrier, Refusal(error.code, error.detail))
         }
     }
 
-    private func resume(_ resumption: Resumption, _ payload: ByteBuffer, _ carrier: Carrier) {
-        let session = server.session(resumption.session)
-        guard let proof = server.authenticator.verifyResume(session?.resumeKey, &handshake), let session else {
-            if session == nil, relayed(resumption, payload, carrier) { return }
+    private func resume(_ id: [UInt8], _ payload: ByteBuffer, _ carrier: Carrier) throws(MuxError) {
+        let session = server.session(id)
+        guard let proof = try server.authenticator.verifyResume(session?.keys, &handshake), let session else {
+            if session == nil, relayed(id, payload, carrier) { return }
             return forgotten(carrier)
         }
+        answer = proof.refuse
         if let refusal = server.authenticator.refusal(of: session.credential, now: WallClock.unixSeconds) {
             return fail(.rights, carrier, refusal)
         }
@@ -71,11 +80,7 @@ final class ServerCarrierHandshake: CarrierReceiver {
         }
         slot.free()
         self.carrier = nil
-        let refuse = { @Sendable [handshake] (link: any CarrierLink, refusal: Refusal) in
-            link.send(handshake.refuse(refusal))
-            link.close(.policyViolation, reason: refusal.code.description)
-        }
-        session.resume(carrier, on: channel.eventLoop, from: origin, resumption, proof, refuse: refuse)
+        session.resume(carrier, on: channel.eventLoop, from: origin, proof)
     }
 
     private func forgotten(_ carrier: Carrier) {
@@ -86,8 +91,8 @@ final class ServerCarrierHandshake: CarrierReceiver {
     /// Relays the carrier to the server of its session, if that is another one.
     ///
     /// - Returns: false if the session would be this server's.
-    private func relayed(_ resumption: Resumption, _ payload: ByteBuffer, _ carrier: Carrier) -> Bool {
-        guard let cluster = server.resources.cluster, let home = ServerID(ofSession: resumption.session),
+    private func relayed(_ session: [UInt8], _ payload: ByteBuffer, _ carrier: Carrier) -> Bool {
+        guard let cluster = server.resources.cluster, let home = ServerID(ofSession: session),
             home != cluster.id
         else { return false }
         guard !server.isStopping else {
@@ -125,8 +130,8 @@ final class ServerCarrierHandshake: CarrierReceiver {
         }
     }
 
-    private func verify(_ authentication: Authentication, _ carrier: Carrier) {
-        guard let (client, verified) = server.authenticator.verify(authentication, &handshake) else {
+    private func verify(_ id: [UInt8], _ carrier: Carrier) throws(MuxError) {
+        guard let (client, verified) = try server.authenticator.verify(id, &handshake) else {
             count(.credentials)
             let delay = server.admission.failed(slot.address, now: .now)
             server.resources.logs.refusedClients.log(
@@ -134,8 +139,7 @@ final class ServerCarrierHandshake: CarrierReceiver {
                 at: .warning,
                 to: logger,
                 [
-                    "id": "\(Base16.encoded(authentication.id))", "name": "\(authentication.name)",
-                    "answered_after_s": .number(delay),
+                    "id": "\(Base16.encoded(id))", "answered_after_s": .number(delay),
                 ]
             )
             // Further frames are ignored: they would otherwise bring the answer forward.
@@ -145,6 +149,8 @@ final class ServerCarrierHandshake: CarrierReceiver {
             }
             return
         }
+        answer = verified.refuse
+        let authentication = verified.authentication
         if let refusal = client.refusal(now: WallClock.unixSeconds) { return fail(.rights, carrier, refusal) }
         guard !server.isStopping else {
             return fail(.stopping, carrier, Refusal(.goingAway, "the server is stopping", retryAfter: 1))
@@ -184,7 +190,7 @@ final class ServerCarrierHandshake: CarrierReceiver {
     }
 
     private func refuse(_ carrier: Carrier, _ refusal: Refusal) {
-        carrier.send(handshake.refuse(refusal))
+        carrier.send(answer?(refusal) ?? handshake.refuse(refusal))
         carrier.close(.policyViolation, reason: refusal.code.description)
     }
 

@@ -42,17 +42,24 @@ extension ServerCore {
         let name = authentication.name.isEmpty ? client.name : "\(client.name)/\(authentication.name)"
         var logger = logger
         logger[metadataKey: "client"] = "\(name)"
-        logger.notice(
-            "session opened",
-            metadata: ["software": "\(authentication.software)", "authority": "\(authentication.authority)"]
-        )
         // Every server of a cluster can see the session's home, and a client sees whether two sessions have the same one.
         let home = resources.cluster?.id.bytes ?? resources.process
         let id = home + SecureRandom.bytes(16 - home.count)
         let identity = authenticator.identity(of: authentication.id)
         let owner = PortOwner(client: identity, instance: authentication.instance)
         let limits = client.limits(within: configuration.limits)
-        carrier.send(verified.welcome(welcome(to: authentication, id, limits)))
+        guard let (opening, keys) = verified.welcome(welcome(to: authentication, id, limits)) else {
+            return carrier.abort("its request was answered before")
+        }
+        carrier.open(opening)
+        let sealedWith = keys.isSealed ? configuration.serverKey?.publicKey.fingerprint : nil
+        logger.notice(
+            "session opened",
+            metadata: [
+                "software": "\(authentication.software)", "authority": "\(authentication.authority)",
+                "sealed": "\(sealedWith ?? "no")",
+            ]
+        )
         let session = ServerSession(
             sessionLoop: sessionLoop(authentication, limits, configuration, carrier, channel.eventLoop, logger),
             rights: client,
@@ -65,7 +72,7 @@ extension ServerCore {
         let handle = ServerSessionHandle(
             session,
             id: id,
-            resumeKey: verified.resumeKey,
+            keys: keys,
             owner: owner,
             credential: authentication.id,
             facts: SessionFacts(
@@ -73,7 +80,8 @@ extension ServerCore {
                 client: client.name,
                 name: name,
                 software: authentication.software,
-                version: authentication.version
+                version: authentication.version,
+                sealedWith: sealedWith
             ),
             loop: channel.eventLoop
         )

@@ -1,4 +1,3 @@
-import Crypto
 import Mux
 import NIOCore
 import Synchronization
@@ -8,8 +7,8 @@ import TunnelCore
 final class ServerSessionHandle: PortHolder {
     /// The session's id in RESUME.
     let id: [UInt8]
-    /// The key with which later carriers prove that they belong to the session.
-    let resumeKey: SymmetricKey
+    /// The keys with which later carriers prove that they belong to the session.
+    let keys: SessionKeys
     let owner: PortOwner
     /// The public id of the token with which the client has proved itself.
     let credential: [UInt8]
@@ -25,14 +24,14 @@ final class ServerSessionHandle: PortHolder {
     init(
         _ session: ServerSession,
         id: [UInt8],
-        resumeKey: SymmetricKey,
+        keys: SessionKeys,
         owner: PortOwner,
         credential: [UInt8]? = nil,
         facts: SessionFacts,
         loop: any EventLoop
     ) {
         self.id = id
-        self.resumeKey = resumeKey
+        self.keys = keys
         self.session = NIOLoopBound(session, eventLoop: loop)
         self.owner = owner
         self.credential = credential ?? owner.client
@@ -49,27 +48,17 @@ final class ServerSessionHandle: PortHolder {
         set { waiting.store(newValue?.nanoseconds ?? 0, ordering: .relaxed) }
     }
 
-    /// Gives the session a carrier that was accepted on the event loop `home`, on which this is called.
-    ///
-    /// - Parameter refuse: refuses the carrier on the session's event loop.
+    /// Gives the session a carrier that was accepted on the event loop `home`, on which this is called, or refuses it.
     func resume(
         _ carrier: Carrier,
         on home: any EventLoop,
         from origin: CarrierOrigin,
-        _ resumption: Resumption,
-        _ proof: ServerHandshake.Resumed,
-        refuse: @escaping @Sendable (any CarrierLink, Refusal) -> Void
+        _ proof: ServerHandshake.Resumed
     ) {
-        guard home !== loop else {
-            let carriers = session.value.carriers
-            if let refusal = carriers.resume(carrier, from: origin, resumption, proof) { refuse(carrier, refusal) }
-            return
-        }
+        guard home !== loop else { return session.value.carriers.take(carrier, from: origin, proof) }
         let bridge = CarrierBridge.build(carrier, from: home, to: loop)
         loop.execute { [session] in
-            let carrier = bridge()
-            let carriers = session.value.carriers
-            if let refusal = carriers.resume(carrier, from: origin, resumption, proof) { refuse(carrier, refusal) }
+            session.value.carriers.take(bridge(), from: origin, proof)
         }
     }
 

@@ -94,15 +94,20 @@ final class SessionCarriers {
         if let first = origins.min(by: { $0.key < $1.key }) { origin = first.value }
     }
 
-    /// Gives the session another carrier, whose client has proved that it holds the session's key.
-    ///
+    /// Gives the session another carrier, whose client has proved that it holds the session's keys, or refuses it.
+    func take(_ carrier: any CarrierLink, from origin: CarrierOrigin, _ proof: ServerHandshake.Resumed) {
+        guard let refusal = resume(carrier, from: origin, proof) else { return }
+        carrier.send(proof.refuse(refusal))
+        carrier.close(.policyViolation, reason: refusal.code.description)
+    }
+
     /// - Returns: the refusal, or nil.
     func resume(
         _ carrier: any CarrierLink,
         from origin: CarrierOrigin,
-        _ resumption: Resumption,
         _ proof: ServerHandshake.Resumed
     ) -> Refusal? {
+        let resumption = proof.resumption
         guard !sessionLoop.isEnded else { return Refusal(.replaced, "the session has just ended") }
         let lane = resumption.lane
         if let refusal = refusal(of: resumption) { return refusal }
@@ -112,7 +117,9 @@ final class SessionCarriers {
         if isFirst { self.origin = origin }
         origins[lane] = origin
         count += 1
-        let first = proof.resumed(received: sessionLoop.received(on: lane), ticket: nextTicket())
+        guard let first = proof.resumed(received: sessionLoop.received(on: lane), ticket: nextTicket()) else {
+            return Refusal(.unknownSession, "the request was answered before")
+        }
         sessionLoop.run(
             .attach(carrier, lane: lane, epoch: resumption.epoch, peerReceived: resumption.received, first: first)
         )

@@ -13,14 +13,14 @@ extension StatusPage {
         case .server(let server):
             var table = TextTable(
                 [
-                    .init(title: "CLIENT"), .init(title: "FROM"), .init(title: "SOFTWARE"),
+                    .init(title: "CLIENT"), .init(title: "FROM"), .init(title: "SOFTWARE"), .init(title: "SEALED"),
                 ] + connectionColumns
             )
             for session in server.sessions {
                 let state = session.isDraining ? " (draining)" : session.hasCarrier ? "" : " (no WebSocket)"
                 table.append([
                     session.name + state, session.peer + (session.front.map { " by \($0)" } ?? ""), session.software,
-                    age(session.since, server.now),
+                    session.sealedWith == nil ? "no" : "yes", age(session.since, server.now),
                     session.carrierSince.map { age($0, server.now) } ?? "-", "\(session.resumes)",
                     CompactNumber.milliseconds(session.roundTripMs),
                 ])
@@ -29,13 +29,13 @@ extension StatusPage {
         case .client(let client):
             var table = TextTable(
                 [
-                    .init(title: "SERVER"), .init(title: "PROXY"), .init(title: "SOFTWARE"),
+                    .init(title: "SERVER"), .init(title: "PROXY"), .init(title: "SOFTWARE"), .init(title: "SEALED"),
                 ] + connectionColumns
             )
             for session in client.sessions {
                 table.append([
                     session.url + (session.isDraining ? " (draining)" : ""), session.proxy ?? "none",
-                    session.software, age(session.since, client.now),
+                    session.software, session.sealedWith ?? "no", age(session.since, client.now),
                     session.carrierSince.map { age($0, client.now) } ?? "-", "\(session.resumes)",
                     CompactNumber.milliseconds(session.roundTripMs),
                 ])

@@ -21,7 +21,7 @@ struct Conversation {
     private var carrier = 0
     private var newest = 0
     private var epoch: UInt64 = 0
-    private var resumeKey = SymmetricKey(size: .bits256)
+    private var keys = SessionKeys(resume: SymmetricKey(size: .bits256))
     private var assemblers: [Role: FrameAssembler] = [:]
 
     /// Creates two ends before their first carrier. Each lets the other send `window` bytes on a new stream.
@@ -84,12 +84,12 @@ struct Conversation {
     ) throws {
         record(request, from: .client, on: newest)
         guard case .verify = try atServer.receive(request.arrived) else { throw Unexpected() }
-        let verified = atServer.verify(try #require(HandshakePair.token).verifier, decoySecret: Self.decoySecret)
+        let verified = try atServer.verify(try #require(HandshakePair.token).verifier, decoySecret: Self.decoySecret)
         let welcome = Welcome(session: Self.name, initialWindow: window, grace: 120, ticket: terms.ticket)
-        let answer = try #require(verified).welcome(welcome)
+        let answer = try #require(verified).frame(welcome)
         record(answer, from: .server, on: newest)
         guard case .established(let grant) = try atClient.receive(answer.arrived) else { throw Unexpected() }
-        resumeKey = grant.resumeKey
+        keys = grant.keys
         moveToNewest()
     }
 
@@ -97,14 +97,14 @@ struct Conversation {
     mutating func resume(ticket: [UInt8] = []) throws {
         var (atServer, atClient) = try newHandshakes(Terms())
         let request = try askToResume(atServer, &atClient)
-        guard case .resume(let asked) = try atServer.receive(request.arrived),
-            let proof = atServer.verifyResume(resumeKey, decoySecret: Self.decoySecret)
+        guard case .resume = try atServer.receive(request.arrived),
+            let proof = try atServer.verifyResume(keys, decoySecret: Self.decoySecret)
         else { throw Unexpected() }
-        let answer = proof.resumed(received: server.received(), ticket: ticket)
+        let answer = try #require(proof.resumed(received: server.received(), ticket: ticket)).frame
         record(answer, from: .server, on: newest)
-        guard case .resumed(let received, _) = try atClient.receive(answer.arrived) else { throw Unexpected() }
+        guard case .resumed(let received, _, _) = try atClient.receive(answer.arrived) else { throw Unexpected() }
         moveToNewest()
-        try server.attach(peerReceived: asked.received, now: now)
+        try server.attach(peerReceived: proof.resumption.received, now: now)
         try client.attach(peerReceived: received, now: now)
     }
 
@@ -113,7 +113,7 @@ struct Conversation {
         var (atServer, atClient) = try newHandshakes(Terms())
         let request = try askToResume(atServer, &atClient)
         guard case .resume = try atServer.receive(request.arrived),
-            atServer.verifyResume(nil, decoySecret: Self.decoySecret) == nil
+            try atServer.verifyResume(nil, decoySecret: Self.decoySecret) == nil
         else { throw Unexpected() }
         let refusal = atServer.refuse(Refusal(.unknownSession, "authenticate anew"))
         record(refusal, from: .server, on: newest)
@@ -128,7 +128,7 @@ struct Conversation {
         guard case .send(let request) = try atClient.receive(atServer.challenge.arrived) else { throw Unexpected() }
         record(request, from: .client, on: newest)
         _ = try atServer.receive(request.arrived)
-        guard atServer.verify(nil, decoySecret: Self.decoySecret) == nil else { throw Unexpected() }
+        guard try atServer.verify(nil, decoySecret: Self.decoySecret) == nil else { throw Unexpected() }
         let refusal = Refusal(.credentials, "the server does not accept this token", retryAfter: 30)
         record(atServer.refuse(refusal), from: .server, on: newest)
     }
@@ -140,7 +140,7 @@ struct Conversation {
         epoch += 1
         record(atServer.challenge, from: .server, on: newest)
         let resumption = Resumption(session: Self.name, epoch: epoch, received: client.received(), nonce: nonce(0xc0))
-        let ticket = ClientHandshake.Ticket(resumption, key: resumeKey)
+        let ticket = ClientHandshake.Ticket(resumption, keys: keys)
         guard case .send(let request) = try atClient.receive(atServer.challenge.arrived, ticket: ticket) else {
             throw Unexpected()
         }

@@ -102,7 +102,7 @@ extension HostileTests {
                 },
                 { peer, scripted in
                     let resumption = try scripted.expectResume(peer)
-                    try peer.send(resumption.proved.resumed(received: received))
+                    try peer.send(resumption.accepted(received: received))
                     scripted.notes.put("goaway \(try WirePeer.refusalCode(peer.frame(.goAway)))")
                     _ = try peer.readToEnd()
                 },
@@ -156,7 +156,7 @@ extension HostileTests {
                     case .credentials: try peer.send(WirePeer.refused(.credentials))
                     case .silence: break
                     case .end: return
-                    case .wrongProof: try peer.send(WirePeer.corrupted(resumption.proved.resumed(received: 2)))
+                    case .wrongProof: try peer.send(WirePeer.corrupted(resumption.accepted(received: 2)))
                     }
                     let types = try peer.readToEnd().frames.map(\.header.type)
                     scripted.notes.put(types.isEmpty ? "closed" : "\(types)")
@@ -202,7 +202,7 @@ extension HostileTests {
                     let resumption = try scripted.expectResume(peer)
                     asked.open()
                     closed.wait()
-                    try peer.send(resumption.proved.resumed(received: 2), WirePeer.data("goes on"))
+                    try peer.send(resumption.accepted(received: 2), WirePeer.data("goes on"))
                     try ScriptedServer.expectEcho("goes on", peer)
                     scripted.notes.put("echo")
                     _ = try peer.readToEnd()
@@ -234,7 +234,7 @@ extension HostileTests {
                     let resumption = try scripted.expectResume(peer)
                     asked.open()
                     lost.wait()
-                    try peer.send(resumption.proved.resumed(received: 2))
+                    try peer.send(resumption.accepted(received: 2))
                     try peer.send(ResetCode.connectionReset.frame(StreamID(2), after: .max), WirePeer.open(4))
                     _ = try peer.frame(.accept)
                     scripted.notes.put("went on")
@@ -258,7 +258,7 @@ extension HostileTests {
                     let resumption = try scripted.expectResume(peer)
                     // Waits until the session's grace period has ended.
                     for _ in 0..<20 { pause() }
-                    try peer.send(resumption.proved.resumed(received: 2))
+                    try peer.send(resumption.accepted(received: 2))
                     let (code, frames, _) = try peer.readToEnd()
                     scripted.notes.put("\(frames.map(\.header.type)) \(code?.description ?? "no Close")")
                 },
@@ -291,7 +291,7 @@ extension HostileTests {
                 },
                 { peer, scripted in
                     let resumption = try scripted.expectResume(peer)
-                    try peer.send(resumption.proved.resumed(received: 2), WirePeer.data("goes on"))
+                    try peer.send(resumption.accepted(received: 2), WirePeer.data("goes on"))
                     try ScriptedServer.expectEcho("goes on", peer)
                     scripted.notes.put("echo")
                     _ = try peer.readToEnd()
@@ -336,7 +336,7 @@ extension HostileTests {
                 { peer, scripted in try scripted.begin(peer) },
                 { peer, scripted in
                     let resumption = try scripted.expectResume(peer)
-                    try peer.send(resumption.proved.resumed(received: 2))
+                    try peer.send(resumption.accepted(received: 2))
                 },
             ])
             try await scripted.withClient { client in
@@ -358,7 +358,7 @@ extension HostileTests {
                 },
                 { peer, scripted in
                     let resumption = try scripted.expectResume(peer)
-                    try peer.send(resumption.proved.resumed(received: 2), WirePeer.renew())
+                    try peer.send(resumption.accepted(received: 2), WirePeer.renew())
                     let frames = try peer.readToEnd().frames
                     if let last = frames.last, last.header.type == .goAway {
                         scripted.notes.put("goaway \(try WirePeer.refusalCode(last))")

@@ -34,6 +34,14 @@ final class HostileServer: Sendable {
     }
 }
 
+extension ServerHandshake.Verified {
+    /// The grant of a session.
+    func opening(_ terms: Welcome) throws -> (CarrierOpening, SessionKeys) {
+        guard let opening = welcome(terms) else { throw ScenarioFailure(description: "it was answered before") }
+        return opening
+    }
+}
+
 extension WirePeer {
     /// Authenticates the client, and returns the WELCOME for it.
     func grant() throws -> OutboundFrame {
@@ -43,10 +51,10 @@ extension WirePeer {
             throw ScenarioFailure(description: "the client did not authenticate")
         }
         let verifier = Identity.alice.credentials.verifier
-        guard let verified = handshake.verify(verifier, decoySecret: SymmetricKey(size: .bits256)) else {
+        guard let verified = try handshake.verify(verifier, decoySecret: SymmetricKey(size: .bits256)) else {
             throw ScenarioFailure(description: "the client's proof is wrong")
         }
-        return verified.welcome(Welcome(session: randomBytes(16), initialWindow: 65_536, grace: 0))
+        return try verified.opening(Welcome(session: randomBytes(16), initialWindow: 65_536, grace: 0)).0.frame
     }
 
     static func open(_ stream: UInt32, tunnel: UInt16 = 0) -> OutboundFrame {

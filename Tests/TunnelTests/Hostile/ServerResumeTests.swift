@@ -56,7 +56,7 @@ extension HostileTests {
                     )
                     // A known client with its own key, for another client's session and for an unknown session.
                     for session in [ticket.session, [UInt8](repeating: 9, count: 16)] {
-                        let foreign = WireTicket(session: session, key: bobs.key)
+                        let foreign = WireTicket(session: session, keys: bobs.keys)
                         let (peer, answer) = try WirePeer.resume(server.port, .bob, foreign, epoch: 9, received: 0)
                         guard case .forgotten(let authenticate) = answer else {
                             throw ScenarioFailure(description: "\(answer)")
@@ -339,7 +339,7 @@ extension HostileTests {
                     let next = try WirePeer.dial(server.port)
                     var (handshake, resume) = try next.resumption(.alice, ticket, epoch: 1, received: 1)
                     try drip(next, resume)
-                    guard case .resumed(received: 1, _) = try handshake.receive(next.frame(.resumed, .refused)) else {
+                    guard case .resumed(received: 1, _, _) = try handshake.receive(next.frame(.resumed, .refused)) else {
                         throw ScenarioFailure(description: "the RESUME was refused")
                     }
                     let visitor = try TCPSocket(port: port)

@@ -7,11 +7,11 @@ import TestSupport
 /// The id and the key of a session, with which a client resumes it.
 struct WireTicket: Sendable {
     let session: [UInt8]
-    var key: SymmetricKey
+    var keys: SessionKeys
 
     func resumption(epoch: UInt64, received: UInt64) -> ClientHandshake.Ticket {
         let nonce = WirePeer.randomBytes32
-        return .init(Resumption(session: session, epoch: epoch, received: received, nonce: nonce), key: key)
+        return .init(Resumption(session: session, epoch: epoch, received: received, nonce: nonce), keys: keys)
     }
 }
 
@@ -31,7 +31,7 @@ extension WirePeer {
         guard case .established(let grant) = try handshake.receive(peer.frame(.welcome, .refused)) else {
             throw ScenarioFailure(description: "the server refused a valid proof")
         }
-        return (peer, WireTicket(session: grant.welcome.session, key: grant.resumeKey))
+        return (peer, WireTicket(session: grant.welcome.session, keys: grant.keys))
     }
 
     /// Receives the challenge, and returns the RESUME for it.
@@ -85,7 +85,7 @@ extension WirePeer {
         received: UInt64
     ) throws -> (peer: WirePeer, theirs: UInt64) {
         let (peer, answer) = try resume(port, identity, ticket, epoch: epoch, received: received)
-        guard case .resumed(let theirs, _) = answer else {
+        guard case .resumed(let theirs, _, _) = answer else {
             throw ScenarioFailure(description: "epoch \(epoch) was answered with \(answer)")
         }
         return (peer, theirs)
@@ -106,7 +106,7 @@ extension WirePeer {
         var handshake = ServerHandshake(nonce: randomBytes(32), software: "wire/1")
         try send(handshake.challenge)
         guard case .resume = try handshake.receive(frame(.resume, .authenticate)),
-            handshake.verifyResume(nil, decoySecret: SymmetricKey(size: .bits256)) == nil
+            try handshake.verifyResume(nil, decoySecret: SymmetricKey(size: .bits256)) == nil
         else { throw ScenarioFailure(description: "the client sent no RESUME") }
         try send(Self.refused(.unknownSession))
         return try grant(&handshake)
@@ -117,33 +117,42 @@ extension WirePeer {
         grace: UInt32 = 120
     ) throws -> (welcome: OutboundFrame, ticket: WireTicket) {
         guard case .verify = try handshake.receive(frame(.authenticate)),
-            let verified = handshake.verify(
+            let verified = try handshake.verify(
                 Identity.alice.credentials.verifier,
                 decoySecret: SymmetricKey(size: .bits256)
             )
         else { throw ScenarioFailure(description: "the client's proof is wrong") }
         let welcome = Welcome(session: randomBytes(16), initialWindow: 65_536, grace: grace)
-        return (verified.welcome(welcome), WireTicket(session: welcome.session, key: verified.resumeKey))
+        let (opening, keys) = try verified.opening(welcome)
+        return (opening.frame, WireTicket(session: welcome.session, keys: keys))
     }
 
     /// A client's verified RESUME.
     struct WireResumption {
-        let request: Resumption
         let proved: ServerHandshake.Resumed
+        var request: Resumption { proved.resumption }
+
+        /// The frame that accepts the carrier.
+        func accepted(received: UInt64) throws -> OutboundFrame {
+            guard let opening = proved.resumed(received: received) else {
+                throw ScenarioFailure(description: "it was answered before")
+            }
+            return opening.frame
+        }
     }
 
     /// Challenges a client, and requires a RESUME.
     func expectResume(_ ticket: WireTicket) throws -> WireResumption {
         var handshake = ServerHandshake(nonce: randomBytes(32), software: "wire/1")
         try send(handshake.challenge)
-        guard case .resume(let request) = try handshake.receive(frame(.resume, .authenticate)) else {
+        guard case .resume(let session) = try handshake.receive(frame(.resume, .authenticate)) else {
             throw ScenarioFailure(description: "the client sent no RESUME")
         }
-        try require(request.session == ticket.session, "another session")
-        guard let proved = handshake.verifyResume(ticket.key, decoySecret: SymmetricKey(size: .bits256)) else {
+        try require(session == ticket.session, "another session")
+        guard let proved = try handshake.verifyResume(ticket.keys, decoySecret: SymmetricKey(size: .bits256)) else {
             throw ScenarioFailure(description: "the client's proof is wrong")
         }
-        return WireResumption(request: request, proved: proved)
+        return WireResumption(proved: proved)
     }
 
     static func refused(_ code: RefusalCode, retryAfter: UInt32? = nil) -> OutboundFrame {

@@ -1,5 +1,6 @@
 import Mux
 import NIOCore
+import Seal
 import TestSupport
 import WebSocket
 
@@ -28,6 +29,7 @@ final class FakeCarrier: CarrierLink {
 
     func admit(_ receiver: any CarrierReceiver) { self.receiver = receiver }
     func send(_ frame: OutboundFrame) { waiting.append(frame) }
+    func seal(_ keys: OneTime<CarrierSeal>) {}
     func disown() { isDisowned = true }
     func abort(_ reason: String) { end = "abort" }
 

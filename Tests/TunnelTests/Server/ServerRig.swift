@@ -78,7 +78,7 @@ final class ServerRig {
         handle = ServerSessionHandle(
             session,
             id: [client, instance] + (number.map { [$0] } ?? []),
-            resumeKey: SymmetricKey(size: .bits256),
+            keys: SessionKeys(resume: SymmetricKey(size: .bits256)),
             owner: PortOwner(client: [client], instance: [instance]),
             facts: SessionFacts(number: 1, client: "alice", name: "alice", software: "test", version: 1),
             loop: loop
@@ -168,8 +168,13 @@ final class ServerRig {
     ) -> Refusal? {
         let next = FakeCarrier()
         let resumption = Resumption(session: [1], lane: LaneID(lane), epoch: epoch, received: received, nonce: [])
-        let proof = ServerHandshake.Resumed(transcript: Transcript(), key: handle.resumeKey)
-        let refusal = session.carriers.resume(next, from: origin, resumption, proof)
+        let proof = ServerHandshake.Resumed(
+            resumption: resumption,
+            transcript: Transcript(),
+            key: handle.keys.resume,
+            handshake: nil
+        )
+        let refusal = session.carriers.resume(next, from: origin, proof)
         if refusal == nil { carrier = next }
         loop.run()
         return refusal

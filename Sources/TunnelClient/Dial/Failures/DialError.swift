@@ -56,6 +56,8 @@ public struct DialError: Error, Sendable, CustomStringConvertible {
     public var waitReason: String?
     /// Whether a proxy has refused a password, so that another try may lock the account.
     public var isPasswordRefusal = false
+    /// Whether the server has another key than it should, so that something may play it.
+    public var isKeyChange = false
     /// Why the server has refused the client; nil if it has not.
     var refusal: RefusalCode?
     /// Whether the server that answered has another session of this client.

@@ -1,4 +1,5 @@
 import Mux
+import Seal
 import TunnelCore
 
 /// A failed authentication: the carrier is connected, and no session began or continued on it.
@@ -7,6 +8,8 @@ enum SessionFailure: Sendable {
     case refused(Refusal)
     /// The server broke the protocol, or did not prove that it knows the token.
     case violation(MuxError)
+    /// The server has another key than it should.
+    case wrongKey(ServerPublicKey)
     /// The carrier was lost.
     case lost(CarrierLoss)
     /// An error of this process.
@@ -18,6 +21,7 @@ enum SessionFailure: Sendable {
         case let refusal as Refusal: self = .refused(refusal)
         case let error as MuxError: self = .violation(error)
         case let loss as CarrierLoss: self = .lost(loss)
+        case let wrong as ClientCarrierHandshake.WrongKey: self = .wrongKey(wrong.key)
         default: self = .local(error.userDescription)
         }
     }
@@ -30,6 +34,11 @@ enum SessionFailure: Sendable {
         case .violation(let error) where error.kind == .proof:
             let remedy = "compare --token-file with the server's; nothing was sent that could be used elsewhere"
             return route.error(.session, error.detail, remedy, .refused)
+        case .violation(let error) where error.kind == .encryption:
+            let remedy = "let it make a key (`key_file`), or give --encryption off at this end if the path is trusted"
+            return route.error(.session, error.detail, remedy, .refused)
+        case .wrongKey(let key):
+            return Self.error(key, on: route)
         case .violation(let error) where error.kind == .version:
             return route.error(.session, error.detail, "", .notOurs)
         case .violation(let error):
@@ -41,6 +50,27 @@ enum SessionFailure: Sendable {
         }
     }
 
+    private static func error(_ key: ServerPublicKey, on route: DialRoute) -> DialError {
+        let keys = route.context.serverKeys
+        let expected = keys.expected(of: route.endpoint.authority).map(\.fingerprint).joined(separator: " or ")
+        let (answer, remedy) =
+            keys.isPinned
+            ? (
+                "the server's key is not the one of --server-key: it has the fingerprint \(key.fingerprint), and not "
+                    + expected,
+                "something on the way may play the server; compare with `culvert key` there, which prints \(key) if the "
+                    + "key is right"
+            )
+            : (
+                "THE SERVER'S KEY HAS CHANGED: it has the fingerprint \(key.fingerprint), and was \(expected)",
+                "something on the way may play the server; if `culvert key` there prints \(key), remove the lines of "
+                    + "\(route.endpoint.authority) from \(route.configuration.knownServers?.path ?? "known_servers")"
+            )
+        var result = route.error(.session, answer, remedy, .refused)
+        result.isKeyChange = true
+        return result
+    }
+
     private static func error(_ refusal: Refusal, on route: DialRoute) -> DialError {
         let disposition: DialError.Disposition
         var remedy = ""
@@ -50,6 +80,9 @@ enum SessionFailure: Sendable {
             remedy =
                 route.configuration.token == nil
                 ? "this server wants a token: give --token-file" : "compare --token-file with the server's"
+        case .encryption:
+            disposition = .refused
+            remedy = "give --encryption auto or required"
         case .version, .protocolViolation: disposition = .notOurs
         default: disposition = .retry
         }
