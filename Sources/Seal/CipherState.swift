@@ -114,7 +114,9 @@ extension CipherState {
             return try? AES.GCM.open(box, using: key)
         }
         guard let plaintext else { throw .authentication }
-        buffer.moveWriterIndex(to: buffer.readerIndex)
-        plaintext.withUnsafeBytes { _ = buffer.writeBytes($0) }
+        // The message is a slice of what was read, often. To write into it would copy it first.
+        var opened = ByteBufferAllocator().buffer(capacity: plaintext.count)
+        plaintext.withUnsafeBytes { _ = opened.writeBytes($0) }
+        buffer = opened
     }
 }

@@ -10,7 +10,8 @@ extension HandshakeState {
         private(set) var symmetric: SymmetricState
         private var remaining: ArraySlice<[HandshakePattern.Token]>
         private let psk: SymmetricKey
-        private var ephemeral: Curve25519.KeyAgreement.PrivateKey
+        /// Made when it is needed, so that a request that does not open costs none.
+        private var ephemeral: Curve25519.KeyAgreement.PrivateKey?
         private var peerEphemeral: Curve25519.KeyAgreement.PublicKey?
         private let party: Party
 
@@ -35,7 +36,7 @@ extension HandshakeState {
             remaining = pattern.messages[...]
             self.party = party
             self.psk = psk
-            self.ephemeral = ephemeral ?? Curve25519.KeyAgreement.PrivateKey()
+            self.ephemeral = ephemeral
         }
 
         /// Whether both messages have crossed.
@@ -49,7 +50,9 @@ extension HandshakeState {
                     try mix(token)
                     continue
                 }
-                let key = Array(ephemeral.publicKey.rawRepresentation)
+                let own = ephemeral ?? Curve25519.KeyAgreement.PrivateKey()
+                ephemeral = own
+                let key = Array(own.publicKey.rawRepresentation)
                 mix(ephemeral: key)
                 message += key
             }
@@ -87,10 +90,12 @@ extension HandshakeState {
             case (.psk, _):
                 symmetric.mixKeyAndHash(psk)
             case (.es, .client(of: let server)):
+                guard let ephemeral else { throw .outOfTurn }
                 symmetric.mixKey(try DiffieHellman.sharedSecret(ephemeral, server.key))
             case (.es, .server(let key)):
                 try mix(key.key)
             case (.ee, _):
+                guard let ephemeral else { throw .outOfTurn }
                 try mix(ephemeral)
             case (.e, _), (.es, .resumingClient), (.es, .resumingServer):
                 throw .outOfTurn

@@ -19,7 +19,7 @@ public struct Opener: ~Copyable, Sendable {
         state = .open(MessageKey(cipher))
     }
 
-    /// Opens one message, which is all readable bytes, in its buffer.
+    /// Opens one message, which is all readable bytes, and replaces it with what was sealed.
     ///
     /// - Throws: ``NoiseError``. The buffer is then unchanged, and the carrier is of no more use.
     public mutating func open(_ message: inout ByteBuffer) throws(NoiseError) {

@@ -11,6 +11,9 @@ public struct Sealer: ~Copyable, Sendable {
     /// The longest message before it is sealed, bytes.
     public static let longestMessage = CipherState.longestMessage - overhead
 
+    /// Messages of one key. Then both ends derive the next one.
+    public static let messagesOfKey = MessageKey.interval
+
     private var key: MessageKey
 
     init(_ cipher: CipherState) {

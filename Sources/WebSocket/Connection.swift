@@ -225,6 +225,36 @@ public struct Connection: ~Copyable, Sendable {
         header.encode(prefix, payload, into: &out)
     }
 
+    /// Appends a single-frame message whose payload `write` appends. It is masked where it lies.
+    ///
+    /// - Parameter length: the bytes that `write` appends, exactly.
+    /// - Throws: as ``encodeMessage(_:prefix:payload:compress:into:)``, or what `write` throws. The output is then as
+    ///   before.
+    public mutating func encodeMessage(
+        _ kind: MessageKind,
+        length: Int,
+        into out: inout ByteBuffer,
+        write: (inout ByteBuffer) throws -> Void
+    ) throws {
+        let header = try messageHeader(kind, ByteBuffer(), length)
+        let start = out.writerIndex
+        // One allocation for all of it.
+        out.reserveCapacity(minimumWritableBytes: FrameHeader.maximumBytes + length)
+        header.encode(into: &out)
+        let payload = out.writerIndex
+        do {
+            try write(&out)
+        } catch {
+            out.moveWriterIndex(to: start)
+            throw error
+        }
+        precondition(out.writerIndex - payload == length, "the payload has another length than its header")
+        guard let key = header.maskingKey else { return }
+        out.withVeryUnsafeMutableBytes { bytes in
+            Masking.apply(key, phase: 0, to: UnsafeMutableRawBufferPointer(rebasing: bytes[payload..<payload + length]))
+        }
+    }
+
     /// Appends the header of a single-frame message and the first bytes of its payload.
     ///
     /// The caller writes the rest, `payloadLength` bytes, directly behind it without copying. Only for a server, since a

@@ -197,12 +197,13 @@ struct ServerKeyTests {
         }
     }
 
-    @Test("a mistake in the default file stops only required, and one in a named file stops auto too")
+    @Test("a mistake in the key's file stops a start, in the default file and in a named one")
     func mistakes() throws {
         try with { folder in
             try write("nonsense", "\(folder)/server.key")
-            #expect(try start([], state: folder).get().serverKey == nil)
-            #expect(throws: Failure.self) { try start(["--encryption", "required"], state: folder).get() }
+            for options in [[], ["--encryption", "required"]] {
+                #expect(throws: Failure.self) { try start(options, state: folder).get() }
+            }
             #expect(throws: Failure.self) { try start(["--key-file", "\(folder)/server.key"], state: nil).get() }
             try write(ServerKey().text, "\(folder)/readable", mode: 0o644)
             try write("path = \"/x\"\nkey_file = \"\(folder)/readable\"\n", "\(folder)/toml")
@@ -214,7 +215,7 @@ struct ServerKeyTests {
         }
     }
 
-    @Test("check makes no file, and warns of what a start would only log")
+    @Test("check makes no file, and reports what a start would")
     func check() throws {
         try with { folder in
             let toml = "\(folder)/toml"
@@ -237,8 +238,11 @@ struct ServerKeyTests {
             )
             #expect(try lines("encryption = \"on\"\n") == ["D/toml:1: encryption: expected auto, required or off"])
             try write("nonsense", "\(folder)/server.key")
-            let warning = try lines("path = \"/x\"\n")
-            #expect(warning.count == 1 && warning[0].hasPrefix("D/toml: warning: the key file D/server.key does not"))
+            let missing = try lines("path = \"/x\"\n")
+            #expect(
+                missing.count == 1 && missing[0].hasPrefix("D/toml: the key file D/server.key does not"),
+                "\(missing)"
+            )
             let mistake = try lines("key_file = \"\(folder)/server.key\"\n")
             #expect(mistake.count == 1 && mistake[0].hasPrefix("D/toml:1: key_file: the key file D/server.key does"))
         }

@@ -28,6 +28,7 @@ struct StatusPageTests {
             front: "127.0.0.1:9",
             software: "culvert/0.1.0",
             version: 1,
+            sealedWith: "7KQM-2X0A-HF4T-9WCE-5RJB",
             since: since,
             roundTripMs: 23.4,
             isDraining: false,
@@ -73,6 +74,7 @@ struct StatusPageTests {
         return ServerStatus(
             started: Self.start,
             now: Self.start.addingTimeInterval(3_690),
+            key: "7KQM-2X0A-HF4T-9WCE-5RJB",
             isAccepting: true,
             handshakes: 0,
             sessions: [session],
@@ -97,12 +99,12 @@ struct StatusPageTests {
         let page = StatusPage(status: .server(server()), rates: nil).lines.joined(separator: "\n")
         #expect(
             page == """
-                culvert 0.1.0 server, up 1 h 1 min
+                culvert 0.1.0 server, up 1 h 1 min, key 7KQM-2X0A-HF4T-9WCE-5RJB
                 now: 1 session, 1 tunnel, 1 visitor
                 so far: 4 sessions, 12 visitors, 1.2 MB to services, 34 MB to visitors
 
-                CLIENT      FROM                              SOFTWARE             FOR   WEBSOCKET  RESUMES  ROUND TRIP
-                workshop/a  203.0.113.9:40001 by 127.0.0.1:9  culvert/0.1.0  1 h 0 min  1 min 30 s        2       23 ms
+                CLIENT      FROM                              SOFTWARE       SEALED        FOR   WEBSOCKET  RESUMES  ROUND TRIP
+                workshop/a  203.0.113.9:40001 by 127.0.0.1:9  culvert/0.1.0  yes     1 h 0 min  1 min 30 s        2       23 ms
 
                 CLIENT      PUBLIC                                                 VISITORS  SO FAR  TO SERVICE  TO VISITOR
                 workshop/a  [::]:8022                                                     1      12      1.2 MB       34 MB

@@ -17,6 +17,7 @@ extension EndToEnd {
                 _ scenario: Scenario,
                 to service: UInt16,
                 carriers: Int,
+                isSealed: Bool = false,
                 serverOptions: [String] = []
             ) async throws {
                 server = try await scenario.server(options: serverOptions)
@@ -25,7 +26,7 @@ extension EndToEnd {
                 client = try scenario.client(
                     "ws://127.0.0.1:\(relay.port)",
                     ["0:127.0.0.1:\(service)"],
-                    options: ["--carriers", "\(carriers)"]
+                    options: ["--carriers", "\(carriers)", "--encryption", isSealed ? "required" : "auto"]
                 )
                 port = try await client.tunnel(to: service)
             }
@@ -174,11 +175,11 @@ extension EndToEnd {
             }
         }
 
-        @Test("Bulk and interactive streams survive cuts and stalls of carriers at random")
+        @Test("Bulk and interactive streams of a sealed session survive cuts and stalls of carriers at random")
         func torture() async throws {
             try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
-                let tunnel = try await Tunnel(scenario, to: echo.port, carriers: 4)
+                let tunnel = try await Tunnel(scenario, to: echo.port, carriers: 4, isSealed: true)
                 let transfers = (0..<10).map { _ in EchoedTransfer(through: tunnel.port, bytesPerSecond: 500_000) }
                 let interactive = InteractiveVisitor(through: tunnel.port)
                 let end = ContinuousClock.now + .seconds(TestRun.isHeavy ? 600 : 20)

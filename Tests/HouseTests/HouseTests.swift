@@ -55,7 +55,7 @@ import Testing
                 ]
             ),
             ("WebSocket", ["ByteText", "CZlib", "Crypto", "HTTP1", "NIOCore"]),
-            ("Mux", ["ByteText", "Crypto", "NIOCore", "Secrets"]),
+            ("Mux", ["ByteText", "Crypto", "NIOCore", "Seal", "Secrets", "Synchronization"]),
             ("Cluster", ["ByteText", "Crypto", "Mux", "Synchronization"]),
             ("Seal", ["ByteText", "Crypto", "Foundation", "FoundationEssentials", "NIOCore"]),
             ("ProxyConnect", ["ByteText", "Crypto", "HTTP1", "NIOCore", "NetworkAddress"]),

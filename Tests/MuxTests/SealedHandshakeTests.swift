@@ -263,7 +263,7 @@ struct SealedHandshakeTests {
         var pair = try SealedPair()
         _ = try pair.answer()
         let welcome = OutboundFrame(.welcome, .session, HandshakePair.terms.unproved.bytes)
-        #expect(kind { () throws(MuxError) in _ = try pair.client.receive(welcome.arrived) } == .proof)
+        #expect(kind { () throws(MuxError) in _ = try pair.client.receive(welcome.arrived) } == .altered)
         // A client that seals for a server that does not.
         var unable = try SealedPair(key: nil, requiresSeal: false)
         var able = try SealedPair()

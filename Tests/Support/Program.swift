@@ -9,6 +9,10 @@ public struct Program: Sendable, CustomStringConvertible {
 
     /// A caching proxy with authentication.
     public static let squid = Program(name: "squid", package: "squid-openssl")
+    /// Squid's helper that makes certificates.
+    public static let squidCertificates = Program(name: "security_file_certgen", package: "squid-openssl")
+    /// Changes rights of files.
+    public static let chmod = Program(name: "chmod", package: "coreutils")
     /// Squid's helper for Basic authentication.
     public static let squidBasic = Program(name: "basic_ncsa_auth", package: "squid-openssl")
     /// Squid's helper for Digest.

@@ -116,6 +116,56 @@ public struct Squid: Sendable {
         )
     }
 
+    /// Starts an open proxy that ends TLS with certificates of its own, and passes WebSockets on.
+    ///
+    /// - Parameters:
+    ///   - inspector: the CA of those certificates.
+    ///   - serverAuthority: the CA of the servers.
+    public static func inspecting(
+        in scenario: Scenario,
+        _ inspector: IssuedCertificate,
+        serverAuthority: String
+    ) async throws -> Squid {
+        let port = try FreePorts.next()
+        let folder = try scenario.folder("squid-\(port)")
+        try scenario.makeReadable(inspector.key)
+        let maker = Program.squidCertificates
+        try await scenario.run(maker, ["-c", "-s", "\(folder)/certificates", "-M", "4MB"])
+        // Squid drops root's rights before it starts the helper.
+        try await scenario.run(.chmod, ["-R", "a+rwX", "\(folder)/certificates"])
+        try scenario.write(
+            """
+            http_port 127.0.0.1:\(port) ssl-bump generate-host-certificates=on tls-cert=\(inspector.certificate) \
+            tls-key=\(inspector.key)
+            sslcrtd_program \(try maker.required()) -s \(folder)/certificates -M 4MB
+            sslcrtd_children 2 startup=1 idle=1
+            tls_outgoing_options cafile=\(serverAuthority)
+            ssl_bump bump all
+            http_upgrade_request_protocols websocket allow all
+            http_access allow all
+            logformat short %Ss/%03>Hs %rm %ru %un
+            access_log stdio:\(folder)/access.log short
+            cache_log \(folder)/cache.log
+            cache_store_log none
+            cache deny all
+            cache_mem 8 MB
+            memory_cache_shared off
+            coredump_dir \(folder)
+            pid_filename \(folder)/squid.pid
+            netdb_filename none
+            pinger_enable off
+            shutdown_lifetime 0 seconds
+            visible_hostname culvert-test
+            max_filedescriptors 1024
+            """,
+            to: "\(folder)/squid.conf"
+        )
+        return try await start(in: scenario, port: port, isSecure: false, folder: folder, environment: [:])
+    }
+
+    /// The access log.
+    public var log: String { logLines("\(folder)/access.log", containing: []).joined(separator: "\n") }
+
     private static func listener(_ port: UInt16, _ tls: TLS?, _ scenario: Scenario) throws -> String {
         guard let tls else { return "http_port 127.0.0.1:\(port)" }
         try scenario.makeReadable(tls.certificate.key)

@@ -1,9 +1,10 @@
-import Mux
 import NIOCore
 import NIOEmbedded
+import Seal
 import Testing
 import WebSocket
 
+@testable import Mux
 @testable import TunnelCore
 
 /// A carrier on another event loop than its session, with loops that the test runs.
@@ -17,12 +18,17 @@ struct CarrierBridgeTests {
         let bridge: CarrierBridge
         private let peer = Peer()
 
-        init() throws {
+        /// - Parameter isOpen: whether the session has answered the client's request.
+        init(isOpen: Bool = true) throws {
             let carrier = Carrier(role: .server, deflate: nil, receiver: BridgeReceiver())
             try channel.pipeline.syncOperations.addHandler(carrier)
             try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
             bridge = CarrierBridge.build(carrier, from: channel.embeddedEventLoop, to: session)()
             bridge.admit(receiver)
+            guard isOpen else { return }
+            bridge.open(CarrierOpening(frame: OutboundFrame(.resumed), seal: nil))
+            runLoops()
+            #expect(try sent() == [.resumed])
         }
 
         /// Runs both loops until no task is left.
@@ -94,29 +100,29 @@ struct CarrierBridgeTests {
         rig.channel.isWritable = false
         var count = 0
         while rig.bridge.isWritable {
-            rig.bridge.send(Self.data(65_536))
+            rig.bridge.send(Self.data(MuxLimits.maximumData))
             rig.bridge.flush()
             rig.runLoops()
             count += 1
         }
-        #expect(count == 4)
+        #expect(count == 5)
         rig.channel.isWritable = true
         rig.channel.pipeline.fireChannelWritabilityChanged()
         rig.runLoops()
         #expect(rig.bridge.isWritable && rig.receiver.writableEvents == 1)
-        #expect(try rig.sent().count == 4)
+        #expect(try rig.sent().count == 5)
     }
 
     @Test("If the session's loop is late, the carrier stops reading at 1 MiB, and resumes later")
     func lateSessionLoop() throws {
         let rig = try BridgeRig()
         let carrier = try rig.channel.pipeline.syncOperations.handler(type: Carrier.self)
-        for _ in 0..<15 { try rig.receive(Self.data(65_536)) }
+        for _ in 0..<17 { try rig.receive(Self.data(MuxLimits.maximumData)) }
         #expect(carrier.isRead)
-        try rig.receive(Self.data(65_536))
+        try rig.receive(Self.data(MuxLimits.maximumData))
         #expect(!carrier.isRead && rig.receiver.frames.isEmpty)
         rig.runLoops()
-        #expect(carrier.isRead && rig.receiver.frames.count == 16)
+        #expect(carrier.isRead && rig.receiver.frames.count == 18)
     }
 
     @Test("The end of the carrier is reported once, after its last frame, and both objects are freed")
@@ -160,6 +166,41 @@ struct CarrierBridgeTests {
         #expect(bridge == nil)
     }
 
+    @Test("What comes before the answer is not believed, and costs the carrier alone")
+    func beforeAnswer() throws {
+        let plain: [[UInt8]] = [[0x22, 0, 0, 0, 0, 0, 0, 2, 7], [0xEE], []]
+        let frames = plain.map { RawFrame(payload: $0) } + [RawFrame(head: 0x83, payload: [1])]
+        for frame in frames {
+            let rig = try BridgeRig(isOpen: false)
+            _ = try? rig.channel.writeInbound(ByteBuffer(bytes: frame.wire(mask: [1, 2, 3, 4])))
+            rig.bridge.open(CarrierOpening(frame: OutboundFrame(.resumed), seal: nil))
+            rig.runLoops()
+            #expect(rig.receiver.frames.isEmpty && rig.receiver.violations == 0)
+            #expect(rig.receiver.losses == 1 && !rig.receiver.isBreach && !rig.channel.isActive)
+        }
+    }
+
+    @Test("The answer and the seal take effect together: what comes next is opened")
+    func sealed() throws {
+        let rig = try BridgeRig(isOpen: false)
+        let seals = try SealPair.make()
+        guard let own = seals.client.take() else { return #expect(Bool(false), "the seal was taken before") }
+        let client = SealedMessages(own)
+        rig.bridge.open(CarrierOpening(frame: OutboundFrame(.resumed), seal: seals.server))
+        // The carrier's loop runs one task, which is the answer; the client's message comes before any other.
+        rig.channel.embeddedEventLoop.run()
+        #expect(try rig.sent() == [.resumed])
+        let message = Array(try client.seal([0x21, 0, 0, 0, 0, 0, 0, 2]).readableBytesView)
+        try rig.channel.writeInbound(ByteBuffer(bytes: RawFrame(payload: message).wire(mask: [1, 2, 3, 4])))
+        rig.runLoops()
+        #expect(rig.receiver.frames == [.accept] && rig.receiver.losses == 0)
+        rig.bridge.send(OutboundFrame(.accept, StreamID(1)))
+        rig.bridge.flush()
+        rig.runLoops()
+        let bytes = try #require(try rig.channel.readOutbound(as: ByteBuffer.self))
+        #expect(try client.open(ByteBuffer(bytes: bytes.readableBytesView.dropFirst(2))).first == 0x21)
+    }
+
     @Test("A protocol violation is reported before the loss")
     func violation() throws {
         let rig = try BridgeRig()
@@ -178,10 +219,15 @@ private final class BridgeReceiver: CarrierReceiver {
     var writableEvents = 0
     var violations = 0
     var losses = 0
+    /// Whether a loss was reported as a breach of the peer.
+    var isBreach = false
 
     func carrier(received frame: InboundFrame) { frames.append(frame.header.type) }
     func carrierReadCompleted() {}
     func carrierBecameWritable() { writableEvents += 1 }
     func carrier(violatedBy error: MuxError) { violations += 1 }
-    func carrierLost(_ loss: CarrierLoss) { losses += 1 }
+    func carrierLost(_ loss: CarrierLoss) {
+        losses += 1
+        isBreach = isBreach || loss.isProtocolViolation
+    }
 }

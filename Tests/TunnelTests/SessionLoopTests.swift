@@ -1,7 +1,6 @@
 import Logging
 import NIOCore
 import NIOEmbedded
-import Seal
 import Testing
 import WebSocket
 
@@ -142,7 +141,7 @@ private final class RecordingCarrier: CarrierLink {
     var lastBytes: CarrierTimes { CarrierTimes() }
 
     func send(_ frame: OutboundFrame) { waiting.append(frame.header.type) }
-    func seal(_ keys: OneTime<CarrierSeal>) {}
+    func open(_ opening: CarrierOpening) { send(opening.frame) }
 
     func flush() {
         sent += waiting

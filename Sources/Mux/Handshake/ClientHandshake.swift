@@ -102,10 +102,14 @@ public struct ClientHandshake: Sendable {
         case (.waitingForResumed(let transcript, _, _, let key, let handshake), .resumed):
             state = .finished
             return try receiveResumed(frame, transcript, key, handshake)
-        case (.waitingForResumed(_, let challenge, let payload, _, _), .refused):
+        case (.waitingForResumed(_, let challenge, let payload, _, let handshake), .refused):
             let refusal = try Refusal(frame.payload, of: .refused)
             guard refusal.code == .unknownSession else {
                 state = .finished
+                // The server seals what it says for good. What asks for patience may come from before the proof.
+                guard handshake == nil || !refusal.code.isForGood else {
+                    throw MuxError(.altered, "a refusal that is not sealed (\(refusal.code))")
+                }
                 return .refused(refusal)
             }
             return .forgotten(try authenticate(challenge, payload))
@@ -115,6 +119,8 @@ public struct ClientHandshake: Sendable {
         case (.waitingForChallenge, .refused), (.waitingForWelcome, .refused):
             state = .finished
             return .refused(try Refusal(frame.payload, of: .refused))
+        case (.waitingForResumed(_, _, _, _, .some), let type), (.waitingForWelcome(_, _, .some), let type):
+            throw MuxError(.altered, "\(type) frame in place of a sealed answer")
         case (_, let type):
             throw MuxError(.unexpectedFrame, "\(type) frame during the handshake")
         }
@@ -141,6 +147,10 @@ public struct ClientHandshake: Sendable {
             throw MuxError(.encryption, "the server does not seal sessions, or its key was removed on the way")
         }
         guard let ticket else { return .send(try authenticate(challenge, payload)) }
+        if case .off = encryption {
+        } else if !ticket.keys.isSealed {
+            throw MuxError(.encryption, "the session is not sealed, and its way to the server must be")
+        }
         return .send(try resume(ticket, challenge, payload))
     }
 

@@ -66,7 +66,7 @@ enum SealedFields {
     /// Reads the frame that ends a handshake.
     ///
     /// - Returns: what the message stands for.
-    /// - Throws: ``MuxError`` of kind `proof` if the peer has other keys or the frame was altered.
+    /// - Throws: ``MuxError`` of kind `altered` if the peer has other keys or the frame was altered.
     static func read(
         _ frame: InboundFrame,
         _ handshake: consuming HandshakeState
@@ -75,12 +75,12 @@ enum SealedFields {
         let fields = try FieldReader(frame.payload, of: type)
         let tag = type == .welcome ? Tag.welcome : Tag.resumed
         guard let (message, before) = try fields.last(tag), before.readableBytes == 0 else {
-            throw MuxError(.proof, "the server's answer is not sealed")
+            throw MuxError(.altered, "the server's answer is not sealed")
         }
         do throws(NoiseError) {
             return try open(message, handshake)
         } catch {
-            throw MuxError(.proof, "the server does not hold its keys, or its answer was altered on the way")
+            throw MuxError(.altered, "the server does not hold its keys, or its answer was altered on the way")
         }
     }
 

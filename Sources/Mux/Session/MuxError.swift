@@ -28,6 +28,8 @@ public struct MuxError: Error, Sendable, Hashable, CustomStringConvertible {
         case version
         /// One end wants the session sealed, and the other does not.
         case encryption
+        /// An answer that is not what the peer has sealed: the path may have altered it.
+        case altered
         /// A proof that does not verify.
         case proof
         /// No answer from the peer before the deadline: the carrier is dead.
@@ -56,6 +58,7 @@ public struct MuxError: Error, Sendable, Hashable, CustomStringConvertible {
         case .flood: .limit
         case .version: .version
         case .encryption: .encryption
+        case .altered: .goingAway
         case .proof: .credentials
         case .silence, .abandoned: .goingAway
         }

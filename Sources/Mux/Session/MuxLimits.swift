@@ -13,8 +13,8 @@ public struct MuxLimits: Sendable, Hashable {
     public static let maximumControl = 4_096
     /// The header of a frame, bytes.
     public static let headerLength = 8
-    /// The longest frame, bytes: DATA with an offset.
-    public static let longestFrame = headerLength + FrameHeader.offsetLength + maximumData
+    /// The longest frame, bytes: a DATAGRAM, which is longer than DATA with an offset.
+    public static let longestFrame = headerLength + max(FrameHeader.offsetLength + maximumData, maximumDatagram)
     /// Payload of one DATA frame while several streams are ready or the path is not known to be fast, bytes. An
     /// interactive stream waits for at most one such frame.
     public static let sharedData = 16_384

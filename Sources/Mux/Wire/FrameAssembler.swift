@@ -19,6 +19,11 @@ public struct FrameAssembler: Sendable {
     /// Whether the peer has authenticated. Until then, no frame may be longer than a control frame.
     public var isAdmitted = false
 
+    /// Whether no byte of the next message has come.
+    public var isIdle: Bool {
+        if case .header(let bytes) = state { bytes.readableBytes == 0 } else { false }
+    }
+
     /// Creates an assembler that waits for a message's first byte.
     public init() {}
 

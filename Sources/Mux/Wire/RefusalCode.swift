@@ -34,6 +34,14 @@ public struct RefusalCode: RawRepresentable, Sendable, Hashable, CustomStringCon
     /// The server wants sealed sessions alone.
     public static let encryption = RefusalCode(rawValue: 12)
 
+    /// Whether another try would be refused too.
+    var isForGood: Bool {
+        switch self {
+        case .credentials, .version, .protocolViolation, .encryption: true
+        default: false
+        }
+    }
+
     /// The code's meaning, or its number if it is unknown.
     public var description: String {
         switch self {

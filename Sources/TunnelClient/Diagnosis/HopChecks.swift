@@ -40,11 +40,12 @@ struct HopChecks {
             let boxes = [answer.server.map { "Server: \($0)" }, answer.via.map { "Via: \($0)" }].compactMap { $0 }
             let shown = boxes.isEmpty ? "" : ", \(boxes.joined(separator: ", "))"
             return DiagnosisCheck(name, .ok, "101 in \(time)\(shown)", figures: figures)
-        case .session(let software, _):
+        case .session(let software, let key, _):
+            let seal = key.map { "sealed with the key \($0.fingerprint)" } ?? "not sealed"
             return DiagnosisCheck(
                 name,
                 .ok,
-                "\(software) has proved that it knows the token (\(time))",
+                "\(software) has proved that it knows the token (\(time)); the session is \(seal)",
                 figures: figures
             )
         }

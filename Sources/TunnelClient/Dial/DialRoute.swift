@@ -61,19 +61,23 @@ struct DialRoute: Sendable {
 
     // MARK: The seal
 
-    /// Whether the session is sealed. Where nothing lies between the two ends, it need not be.
+    /// Whether the session is sealed. Where nothing lies between the two ends, it need not be. A loopback address with a
+    /// pinned key may be the near end of another tunnel.
     var isSealed: Bool {
         switch configuration.encryption {
         case .off: false
         case .required: true
-        case .auto: proxy != nil || !target.isLoopback
+        case .auto: proxy != nil || !target.isLoopback || context.serverKeys.isPinned
         }
     }
+
+    /// The server's place among the known ones: the URL's host and port, also the default one.
+    var knownAs: String { "\(ConnectAddress(host: endpoint.host, port: endpoint.port))" }
 
     /// The seal of the session, and the keys that the server may have.
     var encryption: ClientHandshake.Encryption {
         guard isSealed else { return .off }
-        let keys = context.serverKeys.expected(of: endpoint.authority)
+        let keys = context.serverKeys.expected(of: knownAs)
         return keys.isEmpty ? .anyKey : .keys(keys)
     }
 

@@ -125,23 +125,23 @@ struct Dialler: SessionDialler {
             switch outcome {
             case .begins(let grant):
                 guard part?.takes(grant.welcome.session, at: route.endpoint) ?? true else {
-                    refuse(grant, carrier)
+                    refuse(grant, carrier, "the client has another session at this server")
                     throw route.serverInUse
                 }
                 if let key = grant.serverKey,
-                    !context.serverKeys.learn(key, of: route.endpoint.authority, logger: logger)
+                    !context.serverKeys.learn(key, of: route.knownAs, logger: logger)
                 {
-                    refuse(grant, carrier)
+                    refuse(grant, carrier, "the client knows another key of this server")
                     throw ClientCarrierHandshake.WrongKey(key: key)
                 }
                 route.keep(ticket: grant.welcome.ticket)
                 purpose.session?.forget()
-                route.hops.passed(.session(software: grant.software, isResumed: false))
+                route.hops.passed(.session(software: grant.software, key: grant.serverKey, isResumed: false))
                 return ClientSessionHandle(grant, carrier, route, self, onBound: onBound)
             case .resumes(let received, let ticket):
                 route.keep(ticket: ticket)
                 guard let session = purpose.session else { throw CarrierLoss(description: "there is no session") }
-                route.hops.passed(.session(software: "", isResumed: true))
+                route.hops.passed(.session(software: "", key: nil, isResumed: true))
                 switch purpose {
                 case .lane(_, let lane): session.attach(carrier, to: lane, route, peerReceived: received)
                 case .begin, .resume: session.resume(carrier, route, peerReceived: received)
@@ -152,7 +152,7 @@ struct Dialler: SessionDialler {
     }
 
     /// Ends a session that has just begun.
-    private func refuse(_ grant: ClientHandshake.Grant, _ carrier: Carrier) {
+    private func refuse(_ grant: ClientHandshake.Grant, _ carrier: Carrier, _ reason: String) {
         var session = Mux.Session(
             role: .client,
             limits: configuration.limits,
@@ -161,8 +161,8 @@ struct Dialler: SessionDialler {
             seed: SecureRandom.seed(),
             now: .now
         )
-        carrier.send(session.end(Refusal(.goingAway, "the client has another session at this server")))
-        carrier.close(.goingAway, reason: "another session is here")
+        carrier.send(session.end(Refusal(.goingAway, reason)))
+        carrier.close(.goingAway, reason: reason)
     }
 
     private func handshake(_ route: DialRoute) -> ClientHandshake {

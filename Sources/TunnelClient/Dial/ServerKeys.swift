@@ -37,7 +37,9 @@ final class ServerKeys: Sendable {
         guard pins.isEmpty else { return true }
         let isRight = known?.remember(key, of: authority) ?? true
         if isRight { seen.withLock { $0[authority] = key } }
-        if let problem = known?.takeProblem() { logger.warning("\(problem)") }
+        if let problem = known?.takeProblem() {
+            logger.warning("the file of known servers has a problem", metadata: ["problem": "\(problem)"])
+        }
         return isRight
     }
 }

@@ -219,10 +219,11 @@ public struct Client: Service {
     }
 
     private func warnOfPlainEndpoints() {
+        guard configuration.encryption == .off else { return }
         for endpoint in configuration.endpoints
         where !endpoint.isSecure && !isLoopback(configuration.connectTo?.host ?? endpoint.host) {
             logger.warning(
-                "ws:// without TLS: any machine on the way can read and alter what the tunnel carries; use wss://",
+                "ws:// without TLS and without a seal: any machine on the way can read and alter what the tunnel carries; use --encryption auto, or wss://",
                 metadata: ["url": "\(endpoint)"]
             )
         }

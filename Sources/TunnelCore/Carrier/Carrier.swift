@@ -56,9 +56,9 @@ package final class Carrier: ChannelInboundHandler, RemovableChannelHandler, Car
 
     /// Payloads from this size on are not copied by a server.
     private static let gatherLimit = 4_096
-    /// The gathered bytes are handed to the channel from this size on. 64 KiB: one long frame, so that its buffer
-    /// need not grow, which copies it. The channel writes several at once.
-    private static let gatheredLimit = 65_536
+    /// The gathered bytes are handed to the channel from this size on: one long frame, so that its buffer need not grow,
+    /// which copies it. The channel writes several at once.
+    private static let gatheredLimit = MuxLimits.maximumData
     /// Bytes of WebSocket control frames that may wait.
     package static let queuedControlBytes = 4_096
     /// How long the closing handshake may take.
@@ -97,7 +97,8 @@ package final class Carrier: ChannelInboundHandler, RemovableChannelHandler, Car
         trace: FrameTrace? = nil,
         receiver: CarrierReceiver
     ) {
-        let longest = MuxLimits.longestFrame
+        // The carrier may be sealed later. What is too long for a frame is then the peer's breach, if it opens.
+        let longest = max(MuxLimits.longestFrame, Sealer.longestMessage + Sealer.overhead)
         self.connection = Connection(
             role: role,
             limits: WebSocketLimits(
@@ -150,8 +151,21 @@ package final class Carrier: ChannelInboundHandler, RemovableChannelHandler, Car
         self.receiver = receiver
     }
 
+    package func open(_ opening: CarrierOpening) {
+        send(opening.frame)
+        if let seal = opening.seal { self.seal(seal) }
+    }
+
+    /// Seals what is sent from now on, and opens what comes.
     package func seal(_ keys: OneTime<CarrierSeal>) {
         guard let seal = keys.take() else { return abort("the keys of its seal were used before") }
+        // The rest of such a message could be sealed, and would be believed with its beginning. The peer waits for the
+        // answer, so the beginning is not its own.
+        guard assembler.isIdle else {
+            loss = CarrierLoss(description: "a message began before the seal", isAltered: true)
+            context?.close(promise: nil)
+            return
+        }
         sealed = SealedMessages(seal)
         connection.acceptsCompressed = false
     }
@@ -164,21 +178,18 @@ package final class Carrier: ChannelInboundHandler, RemovableChannelHandler, Car
     /// Puts a frame on the WebSocket; it leaves with the next ``flush()``.
     package func send(_ frame: OutboundFrame) {
         guard let context, loss == nil else { return }
-        header.clear()
-        frame.writeHead(into: &header)
         trace?.sent(frame.header, payload: frame.payload.readableBytes)
         do {
             if let sealed {
-                let message = try sealed.seal(header, frame.payload)
-                try connection.encodeMessage(
-                    .binary,
-                    prefix: ByteBuffer(),
-                    payload: message,
-                    compress: false,
-                    into: &gathered
-                )
+                try connection.encodeMessage(.binary, length: frame.length + Sealer.overhead, into: &gathered) {
+                    try sealed.seal(frame, into: &$0)
+                }
                 if gathered.readableBytes >= Self.gatheredLimit { writeGathered(context) }
-            } else if connection.role == .server, !isCompressed, frame.payload.readableBytes >= Self.gatherLimit {
+                return
+            }
+            header.clear()
+            frame.writeHead(into: &header)
+            if connection.role == .server, !isCompressed, frame.payload.readableBytes >= Self.gatherLimit {
                 try connection.encodeMessageHead(
                     .binary,
                     prefix: header,

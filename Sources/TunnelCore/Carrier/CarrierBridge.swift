@@ -1,6 +1,5 @@
 import Mux
 import NIOCore
-import Seal
 import WebSocket
 
 /// A carrier on another event loop than its session's: frames cross in bundles, one for each iteration of a loop.
@@ -69,10 +68,10 @@ package final class CarrierBridge: CarrierLink {
         underWay += frame.length
     }
 
-    package func seal(_ keys: OneTime<CarrierSeal>) {
-        // What was sent before is not sealed.
+    package func open(_ opening: CarrierOpening) {
         flush()
-        onFarSide { $0.carrier.seal(keys) }
+        underWay += opening.frame.length
+        onFarSide { $0.open(opening) }
     }
 
     package func flush() {
@@ -143,6 +142,8 @@ private final class FarEnd: CarrierReceiver {
     private var onTheWay = 0
     /// Bytes that the carrier was given and has not reported as taken.
     private var heldUp = 0
+    /// Whether the session has answered the client's request. What comes before is not sealed, and may be the path's.
+    private var isOpen = false
 
     init(_ carrier: Carrier, loop: any EventLoop) {
         self.carrier = carrier
@@ -159,6 +160,14 @@ private final class FarEnd: CarrierReceiver {
         carrierBecameWritable()
     }
 
+    func open(_ opening: CarrierOpening) {
+        isOpen = true
+        carrier.open(opening)
+        heldUp += opening.frame.length
+        carrier.flush()
+        carrierBecameWritable()
+    }
+
     func carrierBecameWritable() {
         guard carrier.isWritable, heldUp > 0 else { return }
         let (taken, retransmitted) = (heldUp, carrier.retransmitted)
@@ -167,6 +176,7 @@ private final class FarEnd: CarrierReceiver {
     }
 
     func carrier(received frame: InboundFrame) {
+        guard isOpen else { return carrier.abort("a frame came before the answer to RESUME") }
         bundle.append(frame)
         bundleBytes += MuxLimits.headerLength + frame.payloadLength
     }
@@ -187,12 +197,15 @@ private final class FarEnd: CarrierReceiver {
     }
 
     func carrier(violatedBy error: MuxError) {
+        guard isOpen else { return }
         carrierReadCompleted()
         atSession { $0.violated(error) }
     }
 
     func carrierLost(_ loss: CarrierLoss) {
         carrierReadCompleted()
+        // A breach before the answer costs the carrier alone.
+        let loss = isOpen ? loss : CarrierLoss(description: loss.description, isClosedByPeer: loss.isClosedByPeer)
         loop.execute { [near] in
             near.value?.lost(loss)
             // The ends know each other: neither would ever go.

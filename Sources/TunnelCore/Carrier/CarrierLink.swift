@@ -1,6 +1,5 @@
 import Mux
 import NIOCore
-import Seal
 import WebSocket
 
 /// A carrier for its session, on the session's own event loop: the carrier itself, or a bridge to one on another loop.
@@ -17,8 +16,9 @@ package protocol CarrierLink: AnyObject {
     func admit(_ receiver: any CarrierReceiver)
     /// Puts a frame on the WebSocket; it leaves with the next ``flush()``.
     func send(_ frame: OutboundFrame)
-    /// Seals what is sent from now on, and opens what comes.
-    func seal(_ keys: OneTime<CarrierSeal>)
+    /// Ends the handshake: sends its last frame, behind which the carrier is sealed if the session is. Nothing that comes
+    /// is taken between the two.
+    func open(_ opening: CarrierOpening)
     /// Hands everything to the socket.
     func flush()
     /// Another carrier has taken its place: further frames and its end are ignored.
@@ -27,14 +27,6 @@ package protocol CarrierLink: AnyObject {
     func close(_ code: CloseCode, reason: String)
     /// Ends the connection at once.
     func abort(_ reason: String)
-}
-
-extension CarrierLink {
-    /// Ends the handshake: sends its last frame, behind which the carrier is sealed if the session is.
-    package func open(_ opening: CarrierOpening) {
-        send(opening.frame)
-        if let seal = opening.seal { self.seal(seal) }
-    }
 }
 
 /// When bytes went over a carrier.

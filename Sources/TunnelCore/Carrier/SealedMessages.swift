@@ -1,11 +1,10 @@
+import Mux
 import NIOCore
 import Seal
 
 /// The messages of a sealed carrier, in both directions.
 final class SealedMessages {
     private var seal: CarrierSeal
-    /// The next message to send, or the last one. Its storage is used again.
-    private var outgoing = ByteBuffer()
     /// The beginning of a message that comes in several pieces.
     private var incoming = ByteBuffer()
 
@@ -13,15 +12,21 @@ final class SealedMessages {
         self.seal = seal
     }
 
-    /// Returns the sealed message of a frame.
+    /// Appends the sealed message of a frame: ``Sealer/overhead`` bytes more than the frame.
     ///
     /// - Throws: ``NoiseError`` after 2^64 - 1 messages.
-    func seal(_ head: ByteBuffer, _ payload: ByteBuffer) throws(NoiseError) -> ByteBuffer {
-        outgoing.clear(minimumCapacity: head.readableBytes + payload.readableBytes + Sealer.overhead)
-        outgoing.writeImmutableBuffer(head)
-        outgoing.writeImmutableBuffer(payload)
-        try seal.sealer.seal(&outgoing)
-        return outgoing
+    func seal(_ frame: OutboundFrame, into out: inout ByteBuffer) throws(NoiseError) {
+        try seal(into: &out) {
+            frame.writeHead(into: &$0)
+            $0.writeImmutableBuffer(frame.payload)
+        }
+    }
+
+    /// Appends the sealed message of what `write` appends.
+    func seal(into out: inout ByteBuffer, _ write: (inout ByteBuffer) -> Void) throws(NoiseError) {
+        let start = out.writerIndex
+        write(&out)
+        try seal.sealer.seal(&out, from: start)
     }
 
     /// Takes a piece of the peer's next message, and replaces the last one with what was sealed in the message.

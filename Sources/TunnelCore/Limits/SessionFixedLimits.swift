@@ -1,4 +1,5 @@
 import Mux
+import Seal
 import WebSocket
 
 /// Fixed bounds of sessions and of the WebSockets that carry them.
@@ -64,6 +65,17 @@ extension FixedLimit {
             .bytes(MuxLimits.maximumData),
             "its header is then no cost, other streams wait little for its end, and it fits into a message of Noise",
             isWire: true
+        ),
+        FixedLimit(
+            "Messages of one key of a sealed carrier",
+            .count(Int(clamping: Sealer.messagesOfKey)),
+            "far below what AES-GCM allows, and stolen memory opens no more than that",
+            isWire: true
+        ),
+        FixedLimit(
+            "Altered carriers in a minute before a warning",
+            .count(AlterationWatch.threshold),
+            "one may be a broken machine; more are a fault or an attack"
         ),
         FixedLimit(
             "Payload of any other frame",

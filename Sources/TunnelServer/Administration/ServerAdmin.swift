@@ -71,6 +71,7 @@ final class ServerAdmin: AdminTarget {
         return ServerStatus(
             started: started,
             now: Date(),
+            key: core.configuration.sealingKey?.publicKey.fingerprint,
             isAccepting: notReadyReason == nil,
             handshakes: core.admission.waiting,
             sessions: sessions.sorted { $0.number < $1.number },

@@ -16,6 +16,8 @@ public struct ServerStatus: Codable, Sendable, Hashable {
     public var started: Date
     /// The time of this answer.
     public var now: Date
+    /// The fingerprint of the server's key; nil if it seals no session.
+    public var key: String?
     /// Whether clients and visitors are accepted. False before the server listens and while it stops.
     public var isAccepting: Bool
     /// Connections that are not authenticated.

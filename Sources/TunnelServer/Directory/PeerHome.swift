@@ -135,10 +135,13 @@ final class PeerHome: Sendable {
             case (var handshake, let id)? = try? ServerHandshake.relayed(
                 challenge: ByteBuffer(bytes: challenge),
                 resume: ByteBuffer(bytes: resume)
-            ), let home = core.session(id),
-            let proof = try? core.authenticator.verifyResume(home.keys, &handshake), !core.isStopping,
+            ), let home = core.session(id), !core.isStopping,
             core.authenticator.refusal(of: home.credential, now: WallClock.unixSeconds) == nil
         else { return session.run(.reset(stream, .moved)) }
+        guard let proof = try? core.authenticator.verifyResume(home.keys, &handshake) else {
+            // As on this server's own endpoint: the client of a sealed session tries again.
+            return session.run(.reset(stream, home.keys.isSealed ? .connectionReset : .moved))
+        }
         let options = core.configuration.sharesCompression ? DeflateOptions() : .isolated
         let deflate = DeflateAgreement(relayText: request.publicAddress, options)
         guard deflate != nil || request.publicAddress.isEmpty else { return session.run(.reset(stream, .moved)) }

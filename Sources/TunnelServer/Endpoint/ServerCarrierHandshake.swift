@@ -38,7 +38,7 @@ final class ServerCarrierHandshake: CarrierReceiver {
         handshake = ServerHandshake(
             nonce: SecureRandom.bytes(32),
             software: softwareName,
-            key: configuration.encryption == .off ? nil : configuration.serverKey,
+            key: configuration.sealingKey,
             requiresSeal: configuration.encryption == .required
         )
     }
@@ -69,6 +69,8 @@ final class ServerCarrierHandshake: CarrierReceiver {
         let session = server.session(id)
         guard let proof = try server.authenticator.verifyResume(session?.keys, &handshake), let session else {
             if session == nil, relayed(id, payload, carrier) { return }
+            // The path has altered the request: its client tries again, and must not lose the session.
+            if session?.keys.isSealed == true { return carrier.abort("the RESUME of a sealed session does not open") }
             return forgotten(carrier)
         }
         answer = proof.refuse
@@ -103,6 +105,8 @@ final class ServerCarrierHandshake: CarrierReceiver {
             challenge: Array(buffer: handshake.challengePayload),
             resume: Array(buffer: payload)
         )
+        // No client of ours has sent a longer one.
+        guard destination.fits else { return false }
         let relay = CarrierRelay(carrier, on: channel, from: origin) { [self] in
             slot.free()
             self.carrier = nil

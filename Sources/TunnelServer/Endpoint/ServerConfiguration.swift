@@ -78,6 +78,10 @@ public struct ServerConfiguration: Sendable {
     public var encryption = EncryptionPolicy.auto
     /// The key by which clients know the server, and with which sessions are sealed; nil for none.
     public var serverKey: ServerKey?
+
+    /// The key with which sessions are sealed; nil if none is.
+    var sealingKey: ServerKey? { encryption == .off ? nil : serverKey }
+
     /// The limits of each session.
     public var limits = MuxLimits()
     /// All other limits.

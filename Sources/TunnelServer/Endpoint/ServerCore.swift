@@ -67,8 +67,14 @@ final class ServerCore: Sendable {
     ///
     /// It returns once every session follows the new configuration.
     ///
+    /// The seal of sessions stays as it is: their clients know the key.
+    ///
     /// - Throws: the reason why the certificate or its key cannot be used. Nothing has changed then.
     func reload(_ configuration: ServerConfiguration) async throws {
+        var configuration = configuration
+        (configuration.encryption, configuration.serverKey) = settings.withLock {
+            ($0.configuration.encryption, $0.configuration.serverKey)
+        }
         let new = try ServerSettings(configuration)
         settings.withLock { $0 = new }
         resources.fronts.value = PortFronts(configuration)

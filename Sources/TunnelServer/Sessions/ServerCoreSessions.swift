@@ -52,7 +52,7 @@ extension ServerCore {
             return carrier.abort("its request was answered before")
         }
         carrier.open(opening)
-        let sealedWith = keys.isSealed ? configuration.serverKey?.publicKey.fingerprint : nil
+        let sealedWith = keys.isSealed ? configuration.sealingKey?.publicKey.fingerprint : nil
         logger.notice(
             "session opened",
             metadata: [

@@ -150,8 +150,8 @@ struct ClientOptions: ParsableArguments {
 
     @Option(
         help: """
-            Whether the session is sealed end to end: auto seals it unless the client dials a loopback address without a \
-            proxy, required refuses a server without the seal, off does not ask for it. (default: auto)
+            Whether the session is sealed end to end: auto leaves the seal off only if the client dials a loopback \
+            address without a proxy and without --server-key, required never, off always. (default: auto)
             """
     )
     var encryption: String?

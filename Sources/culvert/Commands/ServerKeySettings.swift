@@ -26,8 +26,7 @@ extension ServerSettings {
             result.serverKey = try ServerKeyFile(path: path).key(isTrial: problems.isTrial).key
             return nil
         } catch {
-            let isMistake = result.encryption == .required || (named != nil && error.isMistake)
-            return settle(error.text, isMistake: isMistake)
+            return settle(error.text, isMistake: result.encryption == .required || error.isMistake)
         }
     }
 

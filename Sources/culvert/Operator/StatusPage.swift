@@ -48,7 +48,8 @@ struct StatusPage {
         switch status {
         case .server(let server):
             let state = server.isAccepting ? "" : ", not accepting"
-            first = "culvert \(server.version) server, up \(age(server.started, server.now))\(state)"
+            let key = server.key.map { ", key \($0)" } ?? ""
+            first = "culvert \(server.version) server, up \(age(server.started, server.now))\(state)\(key)"
             let tunnels = all.reduce(0) { $0 + $1.tunnels.count { $0.isPublic } }
             now = "now: \(CompactNumber.count(all.count, "session")), \(CompactNumber.count(tunnels, "tunnel"))"
         case .client(let client):

@@ -1,3 +1,4 @@
+import Seal
 import Testing
 
 @testable import TunnelClient
@@ -12,7 +13,10 @@ struct ClientReloadTests {
         new.carriers = try CarrierCount("2-4")
         new.carriersOver = .spread
         new.servers = 2
-        let expected = ["servers", "carriers", "carriers_over"].map { "\($0) changes with a restart only" }
+        new.encryption = .required
+        new.serverKeys = [ServerKey().publicKey]
+        let keys = ["encryption", "server_key", "servers", "carriers", "carriers_over"]
+        let expected = keys.map { "\($0) changes with a restart only" }
         #expect(ClientReload.restart(from: old, to: new) == expected)
     }
 }

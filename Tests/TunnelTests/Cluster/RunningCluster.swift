@@ -50,6 +50,7 @@ struct RunningCluster: Sendable {
                 configuration.clients = [Identity.alice, .bob].map {
                     .init(name: $0.name, verifier: $0.credentials.verifier)
                 }
+                configuration.serverKey = RunningServer.serverKey
                 configuration.drainTimeout = .seconds(1)
                 configuration.limits.grace = .seconds(10)
                 configure(&configuration)
@@ -127,6 +128,8 @@ struct RunningCluster: Sendable {
         configuration.drainTimeout = .seconds(1)
         configuration.servers = servers
         configuration.isCompressing = compresses
+        // What is relayed between servers is sealed, unless it is compressed.
+        configuration.encryption = compresses ? .off : .required
         return Client(configuration, logger: log.logger) { event in
             if case .tunnel(let url, _) = event { published.put(url) }
         }
@@ -148,6 +151,7 @@ struct RunningCluster: Sendable {
             token: identity.token,
             instance: ClientInstance.identity(name: identity.name)
         )
+        configuration.encryption = .required
         configuration.drainTimeout = .seconds(1)
         let client = Client(configuration, logger: log.logger) { event in
             if case .tunnel(let url, _) = event { urls.put(url) }

@@ -276,6 +276,19 @@ struct ReconnectLoopTests {
         #expect(result.end == "\(kind): : session: no" && result.notes == ["0.0 dial a"])
     }
 
+    @Test(
+        "Another key of the server ends the run, also while a session that has worked waits",
+        arguments: [false, true]
+    )
+    func keyChange(hasWorked: Bool) async throws {
+        var error = Self.refused
+        error.isKeyChange = true
+        let earlier: [Outcome] = hasWorked ? [.begins([.lost(after: 20)])] : []
+        let result = try await Self.run(earlier + [.fails(error), .begins([.over])])
+        #expect(result.end == "refused: \(error)")
+        #expect(result.notes.count { $0.contains(" dial ") } == earlier.count + 1)
+    }
+
     @Test("Once a session has worked, a refusal is retried after a minute, and then more slowly, up to 15 min")
     func refusedLater() async throws {
         let refusals = Array(repeating: Outcome.fails(Self.refused), count: 6)

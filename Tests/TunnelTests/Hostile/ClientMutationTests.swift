@@ -46,7 +46,7 @@ extension HostileTests {
         }
 
         /// Valid frames of a server after the client's BINDs.
-        private static func traffic() -> [OutboundFrame] {
+        static func traffic() -> [OutboundFrame] {
             let (bytes, flow) = (StreamID(2), StreamID(4))
             return [
                 WirePeer.bound(), Binding(tunnel: 1, address: "127.0.0.1", port: 8_023).frame, .ping(7),

@@ -1,8 +1,10 @@
 import Crypto
 import NIOCore
+import Seal
 import TestSupport
 
 @testable import Mux
+@testable import TunnelCore
 
 /// A scripted server of the session protocol.
 final class HostileServer: Sendable {
@@ -55,6 +57,22 @@ extension WirePeer {
             throw ScenarioFailure(description: "the client's proof is wrong")
         }
         return try verified.opening(Welcome(session: randomBytes(16), initialWindow: 65_536, grace: 0)).0.frame
+    }
+
+    /// Authenticates the client, grants it a sealed session, and has its seal.
+    func grantSealed(_ key: ServerKey = ServerKey(), grace: UInt32 = 0) throws {
+        var handshake = ServerHandshake(nonce: randomBytes(32), software: "wire/1", key: key)
+        try send(handshake.challenge)
+        guard case .verify = try handshake.receive(frame(.authenticate)),
+            let verified = try handshake.verify(
+                Identity.alice.credentials.verifier,
+                decoySecret: SymmetricKey(size: .bits256)
+            )
+        else { throw ScenarioFailure(description: "the client's proof is wrong") }
+        let terms = Welcome(session: randomBytes(16), initialWindow: 65_536, grace: grace)
+        let opening = try verified.opening(terms).0
+        try send(opening.frame)
+        if let seal = opening.seal?.take() { self.seal = SealedMessages(seal) }
     }
 
     static func open(_ stream: UInt32, tunnel: UInt16 = 0) -> OutboundFrame {

@@ -99,7 +99,7 @@ extension HostileTests {
         }
 
         /// Valid frames of a client after a visitor has connected on `stream`.
-        private static func traffic(_ stream: StreamID, _ destinations: (tcp: UInt16, udp: UInt16)) -> [OutboundFrame] {
+        static func traffic(_ stream: StreamID, _ destinations: (tcp: UInt16, udp: UInt16)) -> [OutboundFrame] {
             let (bytes, flow) = (StreamID(1), StreamID(3))
             return [
                 WirePeer.bindRequest(0, tunnel: 1),

@@ -7,13 +7,15 @@ import TestSupport
 
 /// A client in this process.
 struct RunningClient: Sendable {
-    let log = CollectedLog()
+    let log: CollectedLog
     /// The error or result with which it ended.
     let ends = Mailbox<String>()
     /// The URLs of its tunnels.
     let tunnels = Mailbox<String>()
 
     /// Runs a client of the server on `port` during `body`.
+    ///
+    /// - Parameter isImpatient: whether to cut short each wait before a dial.
     static func with(
         _ identity: Identity,
         _ port: UInt16,
@@ -21,6 +23,7 @@ struct RunningClient: Sendable {
         limits: MuxLimits = MuxLimits(),
         wall: AdjustableWallClock? = nil,
         names: HostNames? = nil,
+        isImpatient: Bool = false,
         configure: (inout ClientConfiguration) throws -> Void = { _ in },
         _ body: @Sendable (RunningClient) async throws -> Void
     ) async throws {
@@ -33,8 +36,14 @@ struct RunningClient: Sendable {
         configuration.limits = limits
         configuration.drainTimeout = .seconds(1)
         try configure(&configuration)
-        let running = RunningClient()
-        var client = Client(configuration, logger: running.log.logger) { event in
+        let (renewals, renew) = AsyncStream.makeStream(of: Void.self)
+        let log = CollectedLog { line in
+            // The lines of waits: after a lost carrier, after a session, after a dial.
+            let isWait = ["dialling another one for", "dialling again", "again_in="].contains { line.contains($0) }
+            if isImpatient, isWait { renew.yield() }
+        }
+        let running = RunningClient(log: log)
+        var client = Client(configuration, renewals: renewals, logger: running.log.logger) { event in
             if case .tunnel(let url, _) = event { running.tunnels.put(url) }
         }
         if let names { client.names = names }

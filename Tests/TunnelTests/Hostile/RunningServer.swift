@@ -1,4 +1,5 @@
 import Logging
+import Seal
 import Synchronization
 import TestSupport
 
@@ -17,6 +18,9 @@ struct RunningServer: Sendable {
     var sessions: Int { log.count("session opened") - log.count("session ended") }
 
     /// Runs a server that knows Alice and Bob during `body`.
+    /// The key of all servers of the tests.
+    static let serverKey = ServerKey()
+
     static func with(
         _ configure: (inout ServerConfiguration) -> Void = { _ in },
         _ body: @Sendable (RunningServer) async throws -> Void
@@ -25,6 +29,7 @@ struct RunningServer: Sendable {
         configuration.listen = [.tcp(host: "127.0.0.1", port: 0)]
         configuration.publicAddress = "127.0.0.1"
         configuration.clients = [Identity.alice, .bob].map { .init(name: $0.name, verifier: $0.credentials.verifier) }
+        configuration.serverKey = serverKey
         configuration.drainTimeout = .seconds(1)
         // Sessions of peers that disconnect end soon.
         configuration.limits.grace = .seconds(1)
@@ -58,6 +63,12 @@ struct RunningServer: Sendable {
 /// The log of the product.
 final class CollectedLog: Sendable {
     private let lines = Mutex<[String]>([])
+    private let onLine: @Sendable (String) -> Void
+
+    /// - Parameter onLine: called with each line, from any thread.
+    init(onLine: @escaping @Sendable (String) -> Void = { _ in }) {
+        self.onLine = onLine
+    }
 
     private struct Handler: LogHandler {
         let log: CollectedLog
@@ -67,7 +78,9 @@ final class CollectedLog: Sendable {
         func log(event: LogEvent) {
             let all = metadata.merging(event.metadata ?? [:]) { _, new in new }
             let fields = all.sorted { $0.key < $1.key }.map { " \($0.key)=\($0.value)" }.joined()
-            log.lines.withLock { $0.append("\(event.level) \(event.message)\(fields)") }
+            let line = "\(event.level) \(event.message)\(fields)"
+            log.lines.withLock { $0.append(line) }
+            log.onLine(line)
         }
 
         subscript(metadataKey key: String) -> Logger.Metadata.Value? {

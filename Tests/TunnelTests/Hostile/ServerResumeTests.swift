@@ -339,7 +339,8 @@ extension HostileTests {
                     let next = try WirePeer.dial(server.port)
                     var (handshake, resume) = try next.resumption(.alice, ticket, epoch: 1, received: 1)
                     try drip(next, resume)
-                    guard case .resumed(received: 1, _, _) = try handshake.receive(next.frame(.resumed, .refused)) else {
+                    guard case .resumed(received: 1, _, _) = try handshake.receive(next.frame(.resumed, .refused))
+                    else {
                         throw ScenarioFailure(description: "the RESUME was refused")
                     }
                     let visitor = try TCPSocket(port: port)

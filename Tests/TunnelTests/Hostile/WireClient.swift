@@ -3,6 +3,7 @@ import NIOCore
 import TestSupport
 
 @testable import Mux
+@testable import TunnelCore
 
 /// The client's part of the session protocol.
 extension WirePeer {
@@ -11,7 +12,8 @@ extension WirePeer {
         _ identity: Identity,
         instance: UInt8 = 1,
         window: UInt32 = 65_536,
-        name: String = ""
+        name: String = "",
+        encryption: ClientHandshake.Encryption = .off
     ) throws -> (handshake: ClientHandshake, frame: OutboundFrame) {
         var handshake = ClientHandshake(
             credentials: identity.credentials,
@@ -23,12 +25,44 @@ extension WirePeer {
                 authority: "localhost",
                 initialWindow: window,
                 software: "wire/1"
-            )
+            ),
+            encryption: encryption
         )
         guard case .send(let authenticate) = try handshake.receive(frame(.challenge)) else {
             throw ScenarioFailure(description: "the handshake has no answer to the challenge")
         }
         return (handshake, authenticate)
+    }
+
+    /// Connects a client with a session, which is sealed unless `encryption` says otherwise.
+    static func sealedSession(
+        _ port: UInt16,
+        _ identity: Identity,
+        instance: UInt8 = 1,
+        encryption: ClientHandshake.Encryption = .anyKey
+    ) throws -> (peer: WirePeer, ticket: WireTicket) {
+        let peer = try dial(port)
+        var (handshake, authenticate) = try peer.authentication(identity, instance: instance, encryption: encryption)
+        try peer.send(authenticate)
+        guard case .established(let grant) = try handshake.receive(peer.frame(.welcome, .refused)) else {
+            throw ScenarioFailure(description: "the server refused a valid proof")
+        }
+        if let seal = grant.seal?.take() { peer.seal = SealedMessages(seal) }
+        return (peer, WireTicket(session: grant.welcome.session, keys: grant.keys))
+    }
+
+    /// Resumes a sealed session on a new carrier, which must succeed.
+    static func sealedResume(_ port: UInt16, _ identity: Identity, _ ticket: WireTicket, epoch: UInt64) throws
+        -> WirePeer
+    {
+        let peer = try dial(port)
+        var (handshake, resume) = try peer.resumption(identity, ticket, epoch: epoch, received: 0)
+        try peer.send(resume)
+        guard case .resumed(_, _, let seal) = try handshake.receive(peer.frame(.resumed, .refused)) else {
+            throw ScenarioFailure(description: "the server did not accept the RESUME")
+        }
+        if let seal = seal?.take() { peer.seal = SealedMessages(seal) }
+        return peer
     }
 
     /// Connects a client with a session.

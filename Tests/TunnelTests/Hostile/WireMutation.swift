@@ -8,19 +8,24 @@ import TestSupport
 enum WireMutation {
     /// Mutates frames inside valid messages, or the bytes of the WebSocket.
     static func mutated(_ frames: [OutboundFrame], _ peer: WirePeer, _ generator: inout SplitMix) -> [UInt8] {
-        var frames = frames.map(bytes)
         if Bool.random(using: &generator) {
-            for _ in 0...2 {
-                let index = Int.random(in: 0..<frames.count, using: &generator)
-                mutate(&frames[index], &generator)
-                if generator.next() % 3 == 0 { frames.swapAt(index, 0) }
-                if generator.next() % 3 == 0 { frames.append(frames[index]) }
-            }
-            return frames.flatMap { peer.webSocketFrame(2, Array($0.prefix(125))) }
+            return mutatedFrames(frames, &generator).flatMap { peer.webSocketFrame(2, Array($0.prefix(125))) }
         }
-        var wire = frames.flatMap { peer.webSocketFrame(2, $0) }
+        var wire = frames.map(bytes).flatMap { peer.webSocketFrame(2, $0) }
         for _ in 0...2 { mutate(&wire, &generator) }
         return wire
+    }
+
+    /// Mutates frames, and repeats and moves some.
+    static func mutatedFrames(_ frames: [OutboundFrame], _ generator: inout SplitMix) -> [[UInt8]] {
+        var frames = frames.map(bytes)
+        for _ in 0...2 {
+            let index = Int.random(in: 0..<frames.count, using: &generator)
+            mutate(&frames[index], &generator)
+            if generator.next() % 3 == 0 { frames.swapAt(index, 0) }
+            if generator.next() % 3 == 0 { frames.append(frames[index]) }
+        }
+        return frames
     }
 
     private static func bytes(_ frame: OutboundFrame) -> [UInt8] {

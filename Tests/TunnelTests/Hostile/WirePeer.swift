@@ -3,6 +3,7 @@ import TestSupport
 import WebSocket
 
 @testable import Mux
+@testable import TunnelCore
 
 /// A manual end of a carrier on a blocking socket, with which a test can violate the protocol. One thread uses it.
 ///
@@ -18,7 +19,7 @@ final class WirePeer {
     }
 
     let socket: TCPSocket
-    private let role: WebSocketRole
+    let role: WebSocketRole
     private var connection: WebSocket.Connection
     private var assembler = FrameAssembler()
     /// Bytes of DATA sent on each stream.
@@ -27,6 +28,8 @@ final class WirePeer {
     private(set) var raw: [UInt8] = []
     /// The number of received counted frames (section 6 of the protocol page).
     private(set) var counted: UInt64 = 0
+    /// The seal of all further messages; nil for a carrier that is not sealed.
+    var seal: SealedMessages?
     /// Whether PINGs of the session are answered.
     var isAlive = true
     /// The number of answered PINGs.
@@ -119,7 +122,13 @@ final class WirePeer {
         var header = ByteBuffer()
         var out = ByteBuffer()
         frame.writeHead(into: &header)
-        try connection.encodeMessage(.binary, prefix: header, payload: frame.payload, into: &out)
+        let message = try seal?.seal(header, frame.payload)
+        try connection.encodeMessage(
+            .binary,
+            prefix: message == nil ? header : ByteBuffer(),
+            payload: message ?? frame.payload,
+            into: &out
+        )
         return Array(out.readableBytesView)
     }
 
@@ -165,7 +174,8 @@ final class WirePeer {
 
     private func translate(_ event: WebSocketEvent) throws -> Received? {
         switch event {
-        case .message(_, let piece, isFirst: _, let isLast):
+        case .message(_, var piece, isFirst: _, let isLast):
+            if let seal { guard try seal.open(&piece, isLast: isLast) else { return nil } }
             guard let frame = try assembler.receive(piece, isLast: isLast) else { return nil }
             if frame.header.type.isCounted { counted += 1 }
             if frame.header.type == .ping, isAlive {

@@ -26,6 +26,8 @@ import Testing
                 )
                 configuration.userAgent = "culvert/1.2.3"
                 configuration.isCompressing = isCompressing
+                // A sealed session is not compressed.
+                configuration.encryption = isCompressing ? .off : .auto
                 configuration.fields = try HeaderFields(fields)
                 lines.append("# \(url)")
                 lines += try head(url, configuration)

@@ -1,6 +1,5 @@
 import Mux
 import NIOCore
-import Seal
 import TestSupport
 import WebSocket
 
@@ -29,7 +28,7 @@ final class FakeCarrier: CarrierLink {
 
     func admit(_ receiver: any CarrierReceiver) { self.receiver = receiver }
     func send(_ frame: OutboundFrame) { waiting.append(frame) }
-    func seal(_ keys: OneTime<CarrierSeal>) {}
+    func open(_ opening: CarrierOpening) { send(opening.frame) }
     func disown() { isDisowned = true }
     func abort(_ reason: String) { end = "abort" }
 

@@ -1,3 +1,4 @@
+import Seal
 import Testing
 
 @testable import TunnelServer
@@ -46,5 +47,18 @@ struct ReloadChangesTests {
         let result = ReloadChanges.result(from: old, to: new)
         #expect(result.changes == ["path changed"])
         #expect(result.restart == ["public_address changes with a restart only"])
+    }
+
+    @Test("The seal and another key need a restart, and the same key read again does not")
+    func key() {
+        var (old, new) = (configuration(rights("a")), configuration(rights("a")))
+        let key = ServerKey()
+        old.serverKey = key
+        new.serverKey = ServerKey(rawRepresentation: key.rawRepresentation)
+        #expect(ReloadChanges.result(from: old, to: new).restart.isEmpty)
+        new.serverKey = ServerKey()
+        new.encryption = .required
+        let restart = ReloadChanges.result(from: old, to: new).restart
+        #expect(restart == ["encryption", "key_file"].map { "\($0) changes with a restart only" })
     }
 }

@@ -36,7 +36,9 @@ enum SessionFailure: Sendable {
             return route.error(.session, error.detail, remedy, .refused)
         case .violation(let error) where error.kind == .encryption:
             let remedy = "let it make a key (`key_file`), or give --encryption off at this end if the path is trusted"
-            return route.error(.session, error.detail, remedy, .refused)
+            return route.error(.session, error.detail, remedy, .refusedAtFirst)
+        case .violation(let error) where error.kind == .altered:
+            return route.error(.session, error.detail, "", .retry)
         case .wrongKey(let key):
             return Self.error(key, on: route)
         case .violation(let error) where error.kind == .version:
@@ -52,7 +54,7 @@ enum SessionFailure: Sendable {
 
     private static func error(_ key: ServerPublicKey, on route: DialRoute) -> DialError {
         let keys = route.context.serverKeys
-        let expected = keys.expected(of: route.endpoint.authority).map(\.fingerprint).joined(separator: " or ")
+        let expected = keys.expected(of: route.knownAs).map(\.fingerprint).joined(separator: " or ")
         let (answer, remedy) =
             keys.isPinned
             ? (
@@ -64,7 +66,7 @@ enum SessionFailure: Sendable {
             : (
                 "THE SERVER'S KEY HAS CHANGED: it has the fingerprint \(key.fingerprint), and was \(expected)",
                 "something on the way may play the server; if `culvert key` there prints \(key), remove the lines of "
-                    + "\(route.endpoint.authority) from \(route.configuration.knownServers?.path ?? "known_servers")"
+                    + "\(route.knownAs) from \(route.configuration.knownServers?.path ?? "known_servers")"
             )
         var result = route.error(.session, answer, remedy, .refused)
         result.isKeyChange = true

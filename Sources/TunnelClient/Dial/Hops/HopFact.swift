@@ -1,4 +1,5 @@
 import ProxyConnect
+import Seal
 
 /// A hop of a dial that was passed, with what it has shown.
 public struct HopFact: Sendable {
@@ -14,8 +15,8 @@ public struct HopFact: Sendable {
         case secured(TLSFacts)
         /// The server has answered the upgrade with 101.
         case upgraded(UpgradeAnswer)
-        /// The server has proved itself: a session begins, or continues.
-        case session(software: String, isResumed: Bool)
+        /// The server has proved itself: a session begins, or continues. `key`: the server's, if a session begins sealed.
+        case session(software: String, key: ServerPublicKey?, isResumed: Bool)
     }
 
     /// TLS with one peer.

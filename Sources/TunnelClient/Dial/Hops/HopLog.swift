@@ -34,9 +34,12 @@ enum HopLog {
         case .upgraded(let answer):
             if let server = answer.server { metadata["server"] = "\(server)" }
             if let via = answer.via { metadata["via"] = "\(via)" }
-        case .session(let software, let isResumed):
+        case .session(let software, let key, let isResumed):
             metadata["begins"] = "\(!isResumed)"
-            if !isResumed { metadata["software"] = "\(software)" }
+            if !isResumed {
+                metadata["software"] = "\(software)"
+                metadata["sealed"] = "\(key?.fingerprint ?? "no")"
+            }
         }
         return metadata
     }

@@ -399,6 +399,7 @@
       ["gone for", ago(item.gone_since)], ["why", item.reason], ["had", item.places.join(", ")],
     ] : [
       ["from", row.peer], ["front", row.front], ["version", row.software], ["since", ago(row.since)], ["last seen", ago(row.seen)],
+      ["sealed", item.sealed_with || "no"],
       ["WebSocket", row.carrier ? ago(row.carrier) : "none for " + ago(item.without_since)], ["resumes", number(item.resumes)], ["lanes", lanes(item)],
       ["round trip", item.round_trip_ms === undefined ? "" : item.round_trip_ms.toFixed(1) + " ms"],
       ["waiting", item.queued_bytes + item.buffered_bytes ? bytes(item.queued_bytes + item.buffered_bytes) : ""],
@@ -418,9 +419,10 @@
     }
     const item = session || { tunnels: [], visitors: [] };
     const parts = [facts([
-      ["server", session && session.url], ["proxy", session && (session.proxy || "none")], ["software", session && session.software],
-      ["session", session && ago(session.since)], ["WebSocket", session && ago(session.carrier_since)], ["resumes", session && number(session.resumes)], ["lanes", session && lanes(session)],
-      ["round trip", session && session.round_trip_ms !== undefined ? session.round_trip_ms.toFixed(1) + " ms" : ""],
+      ["server", item.url], ["proxy", session && (item.proxy || "none")], ["software", item.software],
+      ["sealed", session && (item.sealed_with || "no")],
+      ["session", session && ago(item.since)], ["WebSocket", session && ago(item.carrier_since)], ["resumes", session && number(item.resumes)], ["lanes", session && lanes(item)],
+      ["round trip", item.round_trip_ms === undefined ? "" : item.round_trip_ms.toFixed(1) + " ms"],
       ["last error", connection.last_error && connection.last_error + ", " + ago(connection.last_error_at) + " ago"],
     ])].concat(tables(item, own(), endingsOf(item, status.endings)));
     const forwards = table("Forwards", [["Listens"], ["To"], ["Connections", "n"], ["So far", "n"], ["To destination", "n"], ["To program", "n"]], status.forwards, (forward) => [
