@@ -8,6 +8,12 @@ enum CulvertTunnel {
         return try await publish(backend, server, server.url, [], in: scenario)
     }
 
+    /// The client dials the server by `ws://`, and the session is sealed.
+    static func sealed(before backend: UInt16, in scenario: Scenario) async throws -> RunningSystem {
+        let server = try await scenario.server()
+        return try await publish(backend, server, server.url, ["--encryption", "required"], in: scenario)
+    }
+
     /// The client has ports that lead to the server's side, for TCP and for UDP.
     static func local(before backend: UInt16, in scenario: Scenario) async throws -> RunningSystem {
         let (port, destination) = (try FreePorts.next(), "127.0.0.1:\(backend)")

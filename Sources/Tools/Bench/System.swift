@@ -7,6 +7,7 @@ enum System: String, CaseIterable, ExpressibleByArgument, Sendable {
     case haproxy
     case ssh
     case culvert
+    case culvertSealed = "culvert-sealed"
     case culvertLocal = "culvert-local"
     case haproxyTLS = "haproxy-tls"
     case culvertTLS = "culvert-tls"
@@ -20,7 +21,8 @@ enum System: String, CaseIterable, ExpressibleByArgument, Sendable {
         case .haproxy: "two HAProxy in a row, plain TCP, a connection for each visitor"
         case .ssh: "`ssh -R` to an sshd, its default cipher"
         case .culvert: "client and server, `ws://`, `-R`"
-        case .culvertLocal: "the same with `-L`"
+        case .culvertSealed: "the same, sealed end to end"
+        case .culvertLocal: "the first with `-L`"
         case .haproxyTLS: "two HAProxy with TLS between them, a connection for each visitor"
         case .culvertTLS: "client and server, `wss://`, the server with its certificate"
         case .culvertProxy: "client, Squid by CONNECT, nginx with TLS, server"
@@ -31,7 +33,7 @@ enum System: String, CaseIterable, ExpressibleByArgument, Sendable {
     /// The programs that must be installed.
     private var programs: [Program] {
         switch self {
-        case .direct, .culvert, .culvertLocal: []
+        case .direct, .culvert, .culvertSealed, .culvertLocal: []
         case .socat: [.socat]
         case .haproxy: [.haproxy]
         case .ssh: [.ssh, .sshd, .sshKeygen]
@@ -47,7 +49,7 @@ enum System: String, CaseIterable, ExpressibleByArgument, Sendable {
             return "\(missing) is not installed (apt-get install \(missing.package))"
         }
         switch self {
-        case .culvert, .culvertLocal, .culvertTLS, .culvertProxy:
+        case .culvert, .culvertSealed, .culvertLocal, .culvertTLS, .culvertProxy:
             do { _ = try CulvertExecutable.path() } catch { return "\(error)" }
         case .direct, .haproxy, .ssh, .haproxyTLS, .socat: break
         }
@@ -74,6 +76,7 @@ extension System {
         case .haproxyTLS: try await HAProxyChain.start(before: backend, hasTLS: true, in: scenario)
         case .ssh: try await SSHTunnel.start(before: backend, in: scenario)
         case .culvert: try await CulvertTunnel.plain(before: backend, in: scenario)
+        case .culvertSealed: try await CulvertTunnel.sealed(before: backend, in: scenario)
         case .culvertLocal: try await CulvertTunnel.local(before: backend, in: scenario)
         case .culvertTLS: try await CulvertTunnel.secure(before: backend, in: scenario)
         case .culvertProxy: try await CulvertTunnel.proxied(before: backend, in: scenario)
