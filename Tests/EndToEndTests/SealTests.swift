@@ -1,0 +1,126 @@
+import Foundation
+import Seal
+import TestSupport
+import Testing
+
+extension EndToEnd {
+    /// The key of the server, as users meet it: first contact, pins, a change, and the ends that do not agree.
+    @Suite(.serialized)
+    struct SealTests {
+        private static let required = ["--encryption", "required"]
+
+        /// The server with a key in a file of the test.
+        private func server(
+            _ scenario: Scenario,
+            _ name: String,
+            port: UInt16 = 0,
+            _ options: String...
+        ) async throws -> (CulvertServer, ServerPublicKey) {
+            let path = "\(scenario.directory)/\(name).key"
+            let server = try await scenario.server(port: port, options: ["--key-file", path] + options)
+            let key = try #require(ServerKey(text: try String(contentsOfFile: path, encoding: .utf8)))
+            return (server, key.publicKey)
+        }
+
+        @Test(
+            "A client remembers the key of its first session, in a line of known_servers, and both ends show the seal"
+        )
+        func firstContact() async throws {
+            try await Scenario.run { scenario in
+                let echo = try TCPService.echo()
+                let (server, key) = try await server(scenario, "first")
+                for round in 1...2 {
+                    let client = try scenario.client(server.url, ["0:127.0.0.1:\(echo.port)"], options: Self.required)
+                    try await expectEcho(through: try await client.tunnel(to: echo.port))
+                    let known = try String(
+                        contentsOfFile: "\(scenario.stateHome)/culvert/known_servers",
+                        encoding: .utf8
+                    )
+                    #expect(known == "127.0.0.1:\(server.port) \(key.text)\n", "run \(round)")
+                    for process in [server.process, client.process] {
+                        _ = try await process.logLine {
+                            $0.contains("session opened") && $0.contains("sealed=\(key.fingerprint)")
+                        }
+                    }
+                    await client.process.end()
+                }
+            }
+        }
+
+        @Test("Another key ends a client with 77 and says how to compare, at the start and after a session has worked")
+        func changedKey() async throws {
+            try await Scenario.run { scenario in
+                let echo = try TCPService.echo()
+                let (first, old) = try await server(scenario, "old")
+                let client = try scenario.client(first.url, ["0:127.0.0.1:\(echo.port)"], options: Self.required)
+                try await expectEcho(through: try await client.tunnel(to: echo.port))
+                await first.process.kill()
+                let (second, new) = try await server(scenario, "new", port: first.port)
+                #expect(try await client.process.exitStatus() == .exited(77))
+                let late = try scenario.client(second.url, ["0:127.0.0.1:\(echo.port)"], options: Self.required)
+                #expect(try await late.process.exitStatus() == .exited(77))
+                for process in [client.process, late.process] {
+                    let line = try #require(process.errors.lines.last { $0.hasPrefix("culvert: ") })
+                    for part in [
+                        "THE SERVER'S KEY HAS CHANGED", new.fingerprint, old.fingerprint, "culvert key",
+                        "known_servers",
+                    ] {
+                        #expect(line.contains(part), "\(part)")
+                    }
+                }
+            }
+        }
+
+        @Test("A pin takes the place of what is remembered, any of several is right, and a rotation costs nothing")
+        func pins() async throws {
+            try await Scenario.run { scenario in
+                let echo = try TCPService.echo()
+                let (first, old) = try await server(scenario, "old")
+                let next = ServerKey()
+                let port = try FreePorts.next()
+                let wrong = try scenario.client(
+                    first.url,
+                    ["0:127.0.0.1:\(echo.port)"],
+                    options: Self.required + ["--server-key", next.publicKey.text]
+                )
+                #expect(try await wrong.process.exitStatus() == .exited(77))
+                #expect(wrong.process.errors.text.contains("is not the one of --server-key"))
+                let client = try scenario.client(
+                    first.url,
+                    ["\(port):127.0.0.1:\(echo.port)"],
+                    options: Self.required + ["--server-key", next.publicKey.text, "--server-key", old.text]
+                )
+                _ = try await client.tunnel(to: echo.port)
+                try await expectEcho(through: port)
+                await first.process.kill()
+                let path = "\(scenario.directory)/next.key"
+                try scenario.write(next.text, to: path)
+                try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
+                let (second, _) = try await server(scenario, "next", port: first.port)
+                _ = try await second.process.logLine { $0.contains("sealed=\(next.publicKey.fingerprint)") }
+                _ = try await second.process.logLine { $0.contains("port is public") }
+                try await expectEcho(through: port)
+                #expect(!FileManager.default.fileExists(atPath: "\(scenario.stateHome)/culvert/known_servers"))
+            }
+        }
+
+        @Test("Ends that do not agree on the seal end with 77 and a remedy; off at both ends works")
+        func disagreement() async throws {
+            try await Scenario.run { scenario in
+                let echo = try TCPService.echo()
+                let remote = "0:127.0.0.1:\(echo.port)"
+                let (strict, _) = try await server(scenario, "strict", "--encryption", "required")
+                let bare = try scenario.client(strict.url, [remote], options: ["--encryption", "off"])
+                #expect(try await bare.process.exitStatus() == .exited(77))
+                #expect(bare.process.errors.text.contains("give --encryption auto or required"))
+                let plain = try await scenario.server(options: ["--encryption", "off"])
+                let sealed = try scenario.client(plain.url, [remote], options: Self.required)
+                #expect(try await sealed.process.exitStatus() == .exited(77))
+                #expect(sealed.process.errors.text.contains("the server does not seal sessions"))
+                let client = try scenario.client(plain.url, [remote], options: ["--encryption", "off"])
+                try await expectEcho(through: try await client.tunnel(to: echo.port))
+                _ = try await client.process.logLine { $0.contains("session opened") && $0.contains("sealed=no") }
+            }
+        }
+    }
+}
