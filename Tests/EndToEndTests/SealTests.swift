@@ -71,6 +71,19 @@ extension EndToEnd {
             }
         }
 
+        @Test("A server whose line in known_servers is damaged is no first contact: the client ends with 77")
+        func damagedLine() async throws {
+            try await Scenario.run { scenario in
+                let (server, key) = try await server(scenario, "first")
+                let folder = "\(scenario.stateHome)/culvert"
+                try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+                try scenario.write("127.0.0.1:\(server.port) \(key.text.dropLast(9))\n", to: "\(folder)/known_servers")
+                let client = try scenario.client(server.url, ["0:127.0.0.1:9"], options: Self.required)
+                #expect(try await client.process.exitStatus() == .exited(77))
+                #expect(client.process.errors.text.contains("known_servers"))
+            }
+        }
+
         @Test("A pin takes the place of what is remembered, any of several is right, and a rotation costs nothing")
         func pins() async throws {
             try await Scenario.run { scenario in

@@ -1,5 +1,18 @@
 import Logging
+import Mux
+import Synchronization
 import TunnelCore
+
+/// Counts the answers to dials that were altered on the way.
+final class NoticedAlterations: Sendable {
+    private let watch = Mutex(AlterationWatch())
+
+    /// Records a failed dial, and warns if there are too many whose answer was altered.
+    func note(_ error: any Error, logger: Logger) {
+        guard (error as? MuxError)?.kind == .altered else { return }
+        if watch.withLock({ $0.record(now: .now) }) { AlterationWatch.warn(logger) }
+    }
+}
 
 /// The state that all dials of a client share.
 struct DialContext: Sendable {
@@ -12,6 +25,8 @@ struct DialContext: Sendable {
     let serverTickets = ServerTickets()
     let suspects = SuspectAddresses()
     let serverKeys: ServerKeys
+    /// Notices that something alters what servers answer.
+    let alterations = NoticedAlterations()
     /// The resolver of names.
     let names: HostNames
     private(set) var logger: Logger

@@ -77,8 +77,7 @@ struct DialRoute: Sendable {
     /// The seal of the session, and the keys that the server may have.
     var encryption: ClientHandshake.Encryption {
         guard isSealed else { return .off }
-        let keys = context.serverKeys.expected(of: knownAs)
-        return keys.isEmpty ? .anyKey : .keys(keys)
+        return context.serverKeys.expected(of: knownAs).map { .keys($0) } ?? .anyKey
     }
 
     // MARK: Steps

@@ -265,6 +265,7 @@ struct Dialler: SessionDialler {
         do {
             return try await attempt.session.get()
         } catch {
+            context.alterations.note(error, logger: logger)
             throw error as? DialError ?? route.error(.session(SessionFailure(error)))
         }
     }

@@ -21,12 +21,15 @@ final class ServerKeys: Sendable {
     /// Whether the configuration names the keys. Otherwise they are remembered.
     var isPinned: Bool { !pins.isEmpty }
 
-    /// The keys of a server; empty if any will do.
-    func expected(of authority: String) -> [ServerPublicKey] {
+    /// The keys of a server; nil if any will do.
+    ///
+    /// A server whose line cannot be read has no right key: it is no first contact.
+    func expected(of authority: String) -> [ServerPublicKey]? {
         guard pins.isEmpty else { return pins }
         let remembered = known?.keys(of: authority) ?? []
         guard remembered.isEmpty else { return remembered }
-        return seen.withLock { $0[authority] }.map { [$0] } ?? []
+        if known?.isDamaged(authority) ?? false { return [] }
+        return seen.withLock { $0[authority] }.map { [$0] }
     }
 
     /// Remembers the key of a server that has proved that it holds it.

@@ -17,6 +17,8 @@ public struct KnownServerList: Sendable {
     public private(set) var malformedLines: [Int] = []
 
     private var keys: [String: [ServerPublicKey]] = [:]
+    /// The servers whose line has no key that can be read.
+    private var damaged: Set<String> = []
 
     /// An empty list.
     public init() {}
@@ -40,6 +42,7 @@ public struct KnownServerList: Sendable {
                 let key = ServerPublicKey(text: String(decoding: fields[1], as: UTF8.self))
             else {
                 malformedLines.append(index + 1)
+                if let server = Self.server(String(decoding: first, as: UTF8.self)) { damaged.insert(server) }
                 continue
             }
             insert(key, server)
@@ -52,6 +55,11 @@ public struct KnownServerList: Sendable {
     public func keys(of authority: String) -> [ServerPublicKey] {
         Self.server(authority).flatMap { keys[$0] } ?? []
     }
+
+    /// Whether a line of a server is malformed. The server was known then, by a key that cannot be read any more.
+    ///
+    /// - Parameter authority: as for ``keys(of:)``.
+    public func isDamaged(_ authority: String) -> Bool { Self.server(authority).map(damaged.contains) ?? false }
 
     /// Adds a key of a server; no change if the key is there, or if the authority is not `HOST:PORT`.
     mutating func insert(_ key: ServerPublicKey, of authority: String) {

@@ -77,6 +77,16 @@ public final class KnownServers: Sendable {
         }
     }
 
+    /// Whether a line of a server is malformed, so that its key is not known any more.
+    ///
+    /// - Parameter authority: as for ``keys(of:)``.
+    public func isDamaged(_ authority: String) -> Bool {
+        state.withLock { state in
+            read(&state)
+            return state.list.isDamaged(authority)
+        }
+    }
+
     /// Remembers the key of a server that was unknown until now.
     ///
     /// - Parameter authority: as for ``keys(of:)``.

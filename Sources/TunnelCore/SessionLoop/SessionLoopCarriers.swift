@@ -33,14 +33,7 @@ extension SessionLoop {
     func lose(_ loss: CarrierLoss, of lane: LaneID, isSilence: Bool = false) {
         guard let carrier = carrier(of: lane) else { return }
         let now = Instant.now
-        if loss.isAltered, alterations.record(now: now) {
-            logger.warning(
-                "the connection is being altered in transit: what comes is not what the other end has sealed",
-                metadata: [
-                    "carriers": "\(AlterationWatch.threshold) within \(AlterationWatch.span.components.seconds) s"
-                ]
-            )
-        }
+        if loss.isAltered, alterations.record(now: now) { AlterationWatch.warn(logger) }
         let times = carrier.link.lastBytes
         // An unanswered PING was sent when the path was dead already.
         let idle = isSilence ? times.went.since(times.came) : now.since(max(times.came, times.went))

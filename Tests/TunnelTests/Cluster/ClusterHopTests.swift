@@ -1,5 +1,6 @@
 import Mux
 import NIOCore
+import Seal
 import TestSupport
 import Testing
 
@@ -299,6 +300,42 @@ struct ClusterMoveTests {
             try require(log.count("session opened") == 1, "another session: \(log.text)")
             try require(cluster.members[2].log.count("carrier relayed") == 1, cluster.members[2].log.text)
             for visitor in visitors { visitor.close() }
+            running.cancel()
+            _ = try? await running.value
+        }
+    }
+
+    @Test("While the key of a cluster is replaced, a client that knows both keys goes on at any server")
+    func keyRotation() async throws {
+        let service = try TCPService.echo()
+        defer { service.stop() }
+        let target = service.port
+        let (old, new) = (ServerKey(), ServerKey())
+        var keys = [old, new]
+        try await RunningCluster.with(2, { $0.serverKey = keys.removeFirst() }) { cluster in
+            let port = try FreePorts.next()
+            let relay = try FaultRelay(to: cluster.members[0].port)
+            let (urls, log) = (Mailbox<String>(), CollectedLog())
+            let client = try cluster.client(
+                "ws://127.0.0.1:\(relay.port)",
+                port: port,
+                to: target,
+                pins: [old.publicKey, new.publicKey],
+                log: log,
+                urls
+            )
+            let running = Task { try await client.run() }
+            _ = try await urls.next("the tunnel is public")
+            let visitor = try TCPSocket(port: port, address: cluster.members[0].address)
+            try await echo("before", visitor)
+            for (round, number) in [1, 0, 1].enumerated() {
+                relay.setTarget(cluster.members[number].port)
+                relay.cut(.reset)
+                try await eventually("the session continues") { log.count("session resumed") == round + 1 }
+                try await echo("after \(round)", visitor)
+            }
+            try require(log.count("session opened") == 1, "another session: \(log.text)")
+            visitor.close()
             running.cancel()
             _ = try? await running.value
         }

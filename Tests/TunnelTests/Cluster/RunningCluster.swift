@@ -2,6 +2,7 @@ import Cluster
 import Logging
 import Mux
 import NIOCore
+import Seal
 import ServiceLifecycle
 import Synchronization
 import TestSupport
@@ -116,6 +117,7 @@ struct RunningCluster: Sendable {
         tunnels: [TunnelSpec]? = nil,
         servers: Int = 1,
         compresses: Bool = false,
+        pins: [ServerPublicKey] = [],
         log: CollectedLog = CollectedLog(),
         _ published: Mailbox<String>
     ) throws -> Client {
@@ -130,6 +132,7 @@ struct RunningCluster: Sendable {
         configuration.isCompressing = compresses
         // What is relayed between servers is sealed, unless it is compressed.
         configuration.encryption = compresses ? .off : .required
+        configuration.serverKeys = pins
         return Client(configuration, logger: log.logger) { event in
             if case .tunnel(let url, _) = event { published.put(url) }
         }

@@ -66,6 +66,14 @@ struct KnownServerListTests {
         #expect(list.keys(of: "tunnel.example:443").isEmpty)
     }
 
+    @Test("a server whose line has no key that can be read is damaged, also beside a right line, and no other is")
+    func damaged() throws {
+        let key = try Self.key(1)
+        let list = KnownServerList("tunnel.example:443 culvert-key-1:AAA\nother.example:443 \(key)\nnonsense\n")
+        #expect(list.isDamaged("Tunnel.Example:443") && list.keys(of: "tunnel.example:443").isEmpty)
+        #expect(!list.isDamaged("other.example:443") && !list.isDamaged("tunnel.example:80"))
+    }
+
     @Test("a file of any bytes gives the lines that are right, and the numbers of the others")
     func odd() throws {
         let bytes = Array(try Data(contentsOf: Fixture.url("known-servers/odd")))

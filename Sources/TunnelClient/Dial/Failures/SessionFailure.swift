@@ -54,7 +54,9 @@ enum SessionFailure: Sendable {
 
     private static func error(_ key: ServerPublicKey, on route: DialRoute) -> DialError {
         let keys = route.context.serverKeys
-        let expected = keys.expected(of: route.knownAs).map(\.fingerprint).joined(separator: " or ")
+        let fingerprints = keys.expected(of: route.knownAs)?.map(\.fingerprint) ?? []
+        let expected =
+            fingerprints.isEmpty ? "another, which its line does not show" : fingerprints.joined(separator: " or ")
         let (answer, remedy) =
             keys.isPinned
             ? (
