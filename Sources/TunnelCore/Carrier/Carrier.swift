@@ -211,7 +211,7 @@ package final class Carrier: ChannelInboundHandler, RemovableChannelHandler, Car
                 if gathered.readableBytes >= Self.gatheredLimit { writeGathered(context) }
             }
         } catch let error as NoiseError {
-            abort("\(error)")
+            abort(error.description)
         } catch {
             // The closing handshake has begun: nothing may be sent after it (RFC 6455 section 5.5.1).
         }
