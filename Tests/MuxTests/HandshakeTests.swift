@@ -179,7 +179,7 @@ extension ServerHandshake.Verified {
         }
         #expect(session == asked.session)
         #expect(try pair.server.verifyResume(nil, decoySecret: HandshakePair.decoySecret) == nil)
-        let refused = pair.server.refuse(Refusal(.unknownSession, "authenticate anew"))
+        let refused = pair.server.denyResume()
         #expect(refused.header.type == .refused)
         #expect(try Refusal(refused.payload, of: .refused).code == .unknownSession)
         var again = pair.server

@@ -107,6 +107,7 @@ import Testing
         let verified = try #require(try pair.verify(pair.authenticate(), pair.credentials.verifier))
         let rogue = ServerHandshake.Verified(
             authentication: verified.authentication,
+            isAltered: false,
             resumeKey: verified.resumeKey,
             transcript: verified.transcript,
             verifier: try #require(HandshakePair.other).verifier,

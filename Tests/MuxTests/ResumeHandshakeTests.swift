@@ -76,9 +76,9 @@ import Testing
         let guessed = try Self.ask(&unknown, Self.ticket(key: HandshakePair.decoySecret))
         _ = try unknown.server.receive(guessed.arrived)
         #expect(try unknown.server.verifyResume(nil, decoySecret: HandshakePair.decoySecret) == nil)
-        let refusal = unknown.server.refuse(Refusal(.unknownSession, "authenticate anew"))
-        guard case .forgotten(let anew) = try unknown.client.receive(refusal.arrived) else {
-            Issue.record("not forgotten")
+        let refusal = unknown.server.denyResume()
+        guard case .denied(let anew) = try unknown.client.receive(refusal.arrived) else {
+            Issue.record("not denied")
             return
         }
         let verified = try #require(try unknown.verify(anew, unknown.credentials.verifier))

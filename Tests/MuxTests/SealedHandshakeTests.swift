@@ -282,12 +282,66 @@ struct SealedHandshakeTests {
         let sealed = try pair.answer(ticket: SealedPair.ticket(grant.keys))
         #expect(try pair.verifyResume(sealed, bare) == nil)
         // The client authenticates on the same carrier then.
-        let refusal = pair.server.refuse(Refusal(.unknownSession, "authenticate anew"))
-        guard case .forgotten(let anew) = try pair.client.receive(refusal.arrived) else {
-            Issue.record("not forgotten")
+        let refusal = pair.server.denyResume()
+        guard case .denied(let anew) = try pair.client.receive(refusal.arrived) else {
+            Issue.record("not denied")
             return
         }
         #expect(try pair.verify(anew) != nil)
+    }
+
+    @Test(
+        "A client that was told by another that its session is over says so inside the seal, is refused, and learns why"
+    )
+    func deniedByAnother() throws {
+        let (grant, _, keys, _) = try SealedPair.established()
+        let denied = Refusal(.unknownSession, "authenticate anew").frame(.refused)
+        // The request did not come to the server; it was that of another session; it did not hold, and has no answer.
+        let others: [(inout SealedPair) throws -> Bool] = [
+            { _ in true },
+            { pair in
+                var unknown = SealedPair.ticket(grant.keys).resumption
+                unknown.session = [UInt8](repeating: 9, count: 16)
+                var other = try SealedPair()
+                let request = try other.answer(ticket: ClientHandshake.Ticket(unknown, keys: grant.keys))
+                #expect(try pair.verifyResume(request, nil) == nil)
+                _ = pair.server.denyResume()
+                return true
+            },
+            { pair in
+                var other = try SealedPair(serverNonce: 7)
+                let request = try other.answer(ticket: SealedPair.ticket(grant.keys))
+                #expect(try pair.verifyResume(request, keys) == nil)
+                return false
+            },
+        ]
+        for other in others {
+            var pair = try SealedPair()
+            _ = try pair.answer(ticket: SealedPair.ticket(grant.keys))
+            let mayAuthenticate = try other(&pair)
+            guard case .denied(let anew) = try pair.client.receive(denied.arrived) else {
+                Issue.record("not denied")
+                continue
+            }
+            guard mayAuthenticate else {
+                #expect(kind { () throws(MuxError) in _ = try pair.server.receive(anew.arrived) } == .unexpectedFrame)
+                continue
+            }
+            let verified = try #require(try pair.verify(anew))
+            #expect(verified.isAltered && verified.authentication.denied == SealedPair.session)
+            let refused = verified.refuse(Refusal(.altered, "not denied")).arrived
+            #expect(kind { () throws(MuxError) in _ = try pair.client.receive(refused) } == .altered)
+        }
+        // The server's own answer is right.
+        var pair = try SealedPair()
+        let request = try pair.answer(ticket: SealedPair.ticket(grant.keys))
+        #expect(try pair.verifyResume(request, nil) == nil)
+        guard case .denied(let anew) = try pair.client.receive(pair.server.denyResume().arrived) else {
+            Issue.record("not denied")
+            return
+        }
+        let verified = try #require(try pair.verify(anew))
+        #expect(!verified.isAltered && verified.authentication.denied == SealedPair.session)
     }
 
     @Test("A key that is not the server's stops the client before it sends anything; any of several pins is right")

@@ -1,6 +1,7 @@
 import NIOCore
 import NIOEmbedded
 import Seal
+import TestSupport
 import Testing
 import WebSocket
 

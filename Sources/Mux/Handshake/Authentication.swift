@@ -22,6 +22,9 @@ public struct Authentication: Sendable, Hashable {
     public var streams: UInt32?
     /// Streams among them that may wait for ACCEPT; nil if it does not say.
     public var opening: UInt32?
+    /// The id of the session whose RESUME was answered with `unknownSession` on this carrier, 16 bytes; nil for none. The
+    /// server compares it with its own answer.
+    public var denied: [UInt8]?
 
     /// Creates the client's request.
     public init(
@@ -77,6 +80,7 @@ public struct Authentication: Sendable, Hashable {
         fields.append(8, software, atMost: 64)
         if let streams { fields.append(9, number: streams) }
         if let opening { fields.append(10, number: opening) }
+        if let denied { fields.append(12, denied) }
     }
 
     /// - Parameters:
@@ -85,6 +89,7 @@ public struct Authentication: Sendable, Hashable {
     init(_ outer: FieldReader, _ fields: FieldReader) throws(MuxError) {
         streams = try fields.optionalNumber(9)
         opening = try fields.optionalNumber(10)
+        denied = fields.bytes(12) == nil ? nil : try fields.bytes(12, count: 16)
         version = try outer.number(1)
         id = try outer.bytes(2, count: 16)
         nonce = try fields.bytes(3, count: 32)

@@ -14,8 +14,21 @@ public struct ClientHandshake: Sendable {
     private enum State {
         case waitingForChallenge
         case waitingForWelcome(Transcript, Challenge, OneTime<HandshakeState>?)
-        case waitingForResumed(Transcript, Challenge, ByteBuffer, SymmetricKey, OneTime<HandshakeState>?)
+        case waitingForResumed(SentResume)
         case finished
+    }
+
+    /// A RESUME that waits for its answer.
+    private struct SentResume: Sendable {
+        let transcript: Transcript
+        let challenge: Challenge
+        /// The payload of CHALLENGE.
+        let payload: ByteBuffer
+        /// The session's id.
+        let session: [UInt8]
+        let key: SymmetricKey
+        /// Nil if the session is not sealed.
+        let handshake: OneTime<HandshakeState>?
     }
 
     /// Whether the session is sealed, and for which server.
@@ -36,8 +49,9 @@ public struct ClientHandshake: Sendable {
         case established(Grant)
         /// The carrier belongs to the session, and the server has received `received` of its counted frames.
         case resumed(received: UInt64, ticket: [UInt8], seal: OneTime<CarrierSeal>?)
-        /// The server does not know the session, which is therefore over. Send this frame and wait for a new session.
-        case forgotten(OutboundFrame)
+        /// An answer says that the server does not know the session. Send this frame: it leads to a new session if the
+        /// answer is the server's.
+        case denied(OutboundFrame)
         /// The server has refused the request.
         case refused(Refusal)
         /// The server, or something before it, shows a key that is not the server's. Nothing was sent.
@@ -76,6 +90,8 @@ public struct ClientHandshake: Sendable {
     private let authentication: Authentication
     private let encryption: Encryption
     private var state = State.waitingForChallenge
+    /// Whether a sealed session waits for the carrier. A breach in what is not sealed may then be the path's.
+    private var isResumingSealed = false
 
     /// Prepares a handshake; `authentication.nonce` must be fresh.
     public init(credentials: Credentials, authentication: Authentication, encryption: Encryption = .off) {
@@ -96,30 +112,44 @@ public struct ClientHandshake: Sendable {
     /// - Throws: ``MuxError`` if the frame is not expected or malformed, no version is in common, the server does not seal
     ///   sessions, or it does not know the token. Nothing of the client's has been opened then.
     public mutating func receive(_ frame: InboundFrame, ticket: Ticket? = nil) throws(MuxError) -> Action {
+        if case .waitingForChallenge = state { isResumingSealed = ticket?.keys.isSealed ?? false }
+        do throws(MuxError) {
+            return try process(frame, ticket)
+        } catch {
+            switch error.kind {
+            case .version, .encryption: throw error
+            default: throw isResumingSealed ? MuxError(.altered, error.detail) : error
+            }
+        }
+    }
+
+    private mutating func process(_ frame: InboundFrame, _ ticket: Ticket?) throws(MuxError) -> Action {
         switch (state, frame.header.type) {
         case (.waitingForChallenge, .challenge):
             return try receiveChallenge(frame.payload, ticket)
-        case (.waitingForResumed(let transcript, _, _, let key, let handshake), .resumed):
+        case (.waitingForResumed(let resume), .resumed):
             state = .finished
-            return try receiveResumed(frame, transcript, key, handshake)
-        case (.waitingForResumed(_, let challenge, let payload, _, let handshake), .refused):
+            return try receiveResumed(frame, resume)
+        case (.waitingForResumed(let resume), .refused):
             let refusal = try Refusal(frame.payload, of: .refused)
             guard refusal.code == .unknownSession else {
                 state = .finished
                 // The server seals what it says for good. What asks for patience may come from before the proof.
-                guard handshake == nil || !refusal.code.isForGood else {
+                guard resume.handshake == nil || !refusal.code.isForGood else {
                     throw MuxError(.altered, "a refusal that is not sealed (\(refusal.code))")
                 }
                 return .refused(refusal)
             }
-            return .forgotten(try authenticate(challenge, payload))
+            return .denied(try authenticate(resume.challenge, resume.payload, denied: resume.session))
         case (.waitingForWelcome(let transcript, let challenge, let handshake), .welcome):
             state = .finished
             return try receiveWelcome(frame, transcript, challenge, handshake)
         case (.waitingForChallenge, .refused), (.waitingForWelcome, .refused):
             state = .finished
-            return .refused(try Refusal(frame.payload, of: .refused))
-        case (.waitingForResumed(_, _, _, _, .some), let type), (.waitingForWelcome(_, _, .some), let type):
+            return try refused(try Refusal(frame.payload, of: .refused))
+        case (.waitingForResumed(let resume), let type) where resume.handshake != nil:
+            throw MuxError(.altered, "\(type) frame in place of a sealed answer")
+        case (.waitingForWelcome(_, _, .some), let type):
             throw MuxError(.altered, "\(type) frame in place of a sealed answer")
         case (_, let type):
             throw MuxError(.unexpectedFrame, "\(type) frame during the handshake")
@@ -154,10 +184,14 @@ public struct ClientHandshake: Sendable {
         return .send(try resume(ticket, challenge, payload))
     }
 
+    /// - Parameter denied: the session that an answer on this carrier has denied.
     private mutating func authenticate(
         _ challenge: Challenge,
-        _ payload: ByteBuffer
+        _ payload: ByteBuffer,
+        denied: [UInt8]? = nil
     ) throws(MuxError) -> OutboundFrame {
+        var authentication = authentication
+        authentication.denied = denied
         var transcript = Transcript()
         transcript.append("challenge", payload)
         if case .off = encryption {
@@ -190,11 +224,21 @@ public struct ClientHandshake: Sendable {
     ) throws(MuxError) -> OutboundFrame {
         var transcript = Transcript()
         transcript.append("challenge", payload)
+        func sent(_ handshake: OneTime<HandshakeState>?) -> SentResume {
+            SentResume(
+                transcript: transcript,
+                challenge: challenge,
+                payload: payload,
+                session: ticket.resumption.session,
+                key: ticket.keys.resume,
+                handshake: handshake
+            )
+        }
         guard let psk = ticket.keys.seal else {
             var fields = ticket.resumption.unproved
             transcript.append("resume", fields.bytes)
             fields.append(FieldReader.proofTag, transcript.authenticate(ticket.keys.resume).bytes)
-            state = .waitingForResumed(transcript, challenge, payload, ticket.keys.resume, nil)
+            state = .waitingForResumed(sent(nil))
             return OutboundFrame(.resume, .session, fields.bytes)
         }
         var (outer, inner) = (ticket.resumption.outer, ticket.resumption.inner)
@@ -208,7 +252,7 @@ public struct ClientHandshake: Sendable {
         transcript.append("sealed", inner.bytes)
         inner.append(FieldReader.proofTag, transcript.authenticate(ticket.keys.resume).bytes)
         outer.append(SealedFields.Tag.resume, try Self.message(inner, &handshake))
-        state = .waitingForResumed(transcript, challenge, payload, ticket.keys.resume, OneTime(handshake))
+        state = .waitingForResumed(sent(OneTime(handshake)))
         return OutboundFrame(.resume, .session, outer.bytes)
     }
 
@@ -232,7 +276,7 @@ public struct ClientHandshake: Sendable {
         _ handshake: OneTime<HandshakeState>?
     ) throws(MuxError) -> Action {
         let answer = try Answer(frame, handshake)
-        if let refusal = answer.refusal { return .refused(refusal) }
+        if let refusal = answer.refusal { return try refused(refusal) }
         let fields = try answer.fields(of: .welcome)
         let welcome = try Welcome(fields)
         let proof = try fields.bytes(FieldReader.proofTag, count: 32)
@@ -253,19 +297,25 @@ public struct ClientHandshake: Sendable {
         )
     }
 
-    private func receiveResumed(
-        _ frame: InboundFrame,
-        _ transcript: Transcript,
-        _ key: SymmetricKey,
-        _ handshake: OneTime<HandshakeState>?
-    ) throws(MuxError) -> Action {
-        let answer = try Answer(frame, handshake)
+    /// A refusal of AUTHENTICATE.
+    ///
+    /// - Throws: ``MuxError`` if the path has denied the client's session.
+    private func refused(_ refusal: Refusal) throws(MuxError) -> Action {
+        guard refusal.code != .altered else {
+            throw MuxError(.altered, "the server has not denied the session, so something on the way has")
+        }
+        return .refused(refusal)
+    }
+
+    private func receiveResumed(_ frame: InboundFrame, _ resume: SentResume) throws(MuxError) -> Action {
+        let answer = try Answer(frame, resume.handshake)
         if let refusal = answer.refusal { return .refused(refusal) }
         let fields = try answer.fields(of: .resumed)
         let received: UInt64 = try fields.number(1)
-        var transcript = transcript
+        var transcript = resume.transcript
         transcript.append("resumed", fields.unproved)
-        guard isEqual(try fields.bytes(FieldReader.proofTag, count: 32), transcript.authenticate(key).bytes) else {
+        let expected = transcript.authenticate(resume.key).bytes
+        guard isEqual(try fields.bytes(FieldReader.proofTag, count: 32), expected) else {
             throw MuxError(.proof, "the server does not know the session")
         }
         return .resumed(received: received, ticket: try fields.ticket(2), seal: answer.seal)

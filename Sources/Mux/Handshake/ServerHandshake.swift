@@ -8,9 +8,12 @@ import Secrets
 /// Before the client's proof holds, no session, listener or table entry exists for it.
 public struct ServerHandshake: Sendable {
     private enum State {
-        case waitingForClient(mayResume: Bool)
-        case verifying(id: [UInt8], Request<Authentication>)
-        case resuming(Request<Resumption>)
+        /// `denied`: the session whose RESUME was answered with `unknownSession`.
+        case waitingForClient(mayResume: Bool, denied: [UInt8]?)
+        case verifying(id: [UInt8], Request<Authentication>, denied: [UInt8]?)
+        case resuming(session: [UInt8], Request<Resumption>)
+        /// RESUME did not hold, and has no answer.
+        case notResumed(session: [UInt8])
         case finished
     }
 
@@ -26,7 +29,7 @@ public struct ServerHandshake: Sendable {
         /// Look up the verifier of the client with this public id, and call ``verify(_:decoySecret:)``.
         case verify(client: [UInt8])
         /// Look up the keys of the session with this id, and call ``verifyResume(_:decoySecret:)``. If that fails, send
-        /// ``refuse(_:)`` with `.unknownSession`; the client then authenticates on the same carrier.
+        /// ``denyResume()``; the client then authenticates on the same carrier.
         case resume(session: [UInt8])
     }
 
@@ -34,7 +37,7 @@ public struct ServerHandshake: Sendable {
     package let challengePayload: ByteBuffer
     private let key: ServerKey?
     private let requiresSeal: Bool
-    private var state = State.waitingForClient(mayResume: true)
+    private var state = State.waitingForClient(mayResume: true, denied: nil)
 
     /// Prepares a handshake.
     ///
@@ -81,16 +84,19 @@ public struct ServerHandshake: Sendable {
     ///   wants the session sealed.
     public mutating func receive(_ frame: InboundFrame) throws(MuxError) -> Action {
         switch (state, frame.header.type) {
-        case (.waitingForClient, .authenticate):
-            return .verify(client: try receiveAuthenticate(frame.payload))
-        case (.waitingForClient(mayResume: true), .resume):
+        case (.waitingForClient(_, let denied), .authenticate):
+            return .verify(client: try receiveAuthenticate(frame.payload, denied))
+        case (.waitingForClient(mayResume: true, _), .resume):
             return .resume(session: try receiveResume(frame.payload))
         case (_, let type):
             throw MuxError(.unexpectedFrame, "\(type) frame during the handshake")
         }
     }
 
-    private mutating func receiveAuthenticate(_ payload: ByteBuffer) throws(MuxError) -> [UInt8] {
+    private mutating func receiveAuthenticate(
+        _ payload: ByteBuffer,
+        _ denied: [UInt8]?
+    ) throws(MuxError) -> [UInt8] {
         let fields = try FieldReader(payload, of: .authenticate)
         let version: UInt16 = try fields.number(1)
         guard version == protocolVersion else {
@@ -103,12 +109,12 @@ public struct ServerHandshake: Sendable {
         let id = try fields.bytes(2, count: 16)
         if let (message, before) = try fields.last(SealedFields.Tag.authenticate) {
             guard key != nil else { throw MuxError(.encryption, "this server does not seal sessions") }
-            state = .verifying(id: id, .sealed(fields, before: before, message: message))
+            state = .verifying(id: id, .sealed(fields, before: before, message: message), denied: denied)
             return id
         }
         guard !requiresSeal else { throw MuxError(.encryption, "this server wants sealed sessions alone") }
         let authentication = try Authentication(fields, fields)
-        state = .verifying(id: id, try clear(authentication, "authenticate", fields))
+        state = .verifying(id: id, try clear(authentication, "authenticate", fields), denied: denied)
         return id
     }
 
@@ -116,9 +122,9 @@ public struct ServerHandshake: Sendable {
         let fields = try FieldReader(payload, of: .resume)
         let session = try fields.bytes(1, count: 16)
         if let (message, before) = try fields.last(SealedFields.Tag.resume) {
-            state = .resuming(.sealed(fields, before: before, message: message))
+            state = .resuming(session: session, .sealed(fields, before: before, message: message))
         } else {
-            state = .resuming(try clear(try Resumption(fields, fields), "resume", fields))
+            state = .resuming(session: session, try clear(try Resumption(fields, fields), "resume", fields))
         }
         return session
     }
@@ -158,6 +164,9 @@ public struct ServerHandshake: Sendable {
     public struct Verified: Sendable {
         /// The client's statements about itself, now proved.
         public let authentication: Authentication
+        /// Whether the path has denied the client's session in this server's place. The client must be refused with
+        /// ``RefusalCode/altered``, and then resumes the session.
+        public let isAltered: Bool
         let resumeKey: SymmetricKey
         let transcript: Transcript
         let verifier: Verifier
@@ -165,8 +174,9 @@ public struct ServerHandshake: Sendable {
         let handshake: OneTime<HandshakeState>?
 
         /// Returns the frame that grants the session on `terms`, and the keys of the session; nil if the request has been
-        /// answered.
+        /// answered or is altered.
         public func welcome(_ terms: Welcome) -> (CarrierOpening, SessionKeys)? {
+            guard !isAltered else { return nil }
             var transcript = transcript
             var fields = terms.unproved
             transcript.append("welcome", fields.bytes)
@@ -200,7 +210,7 @@ public struct ServerHandshake: Sendable {
     /// - Returns: nil if the client must be refused.
     /// - Throws: ``MuxError`` if the sealed fields of a client with the right keys are malformed.
     public mutating func verify(_ verifier: Verifier?, decoySecret: SymmetricKey) throws(MuxError) -> Verified? {
-        guard case .verifying(let id, let request) = state else { return nil }
+        guard case .verifying(let id, let request, let denied) = state else { return nil }
         state = .finished
         let used = verifier ?? .decoy(for: id, secret: decoySecret)
         let (authentication, transcript, proof): (Authentication, Transcript, [UInt8])
@@ -226,6 +236,7 @@ public struct ServerHandshake: Sendable {
         guard let key = used.resumeKey(proof: proof, over: transcript), verifier != nil else { return nil }
         return Verified(
             authentication: authentication,
+            isAltered: authentication.denied != nil && authentication.denied != denied,
             resumeKey: key,
             transcript: transcript,
             verifier: used,
@@ -277,11 +288,11 @@ public struct ServerHandshake: Sendable {
     /// - Parameters:
     ///   - keys: the session's keys; nil if the session is unknown.
     ///   - decoySecret: random bytes of this process.
-    /// - Returns: nil if the client must authenticate on this carrier. A carrier allows one attempt to resume.
+    /// - Returns: nil if the request does not hold. A carrier allows one attempt to resume.
     /// - Throws: ``MuxError`` if the sealed fields of a client with the right keys are malformed.
     public mutating func verifyResume(_ keys: SessionKeys?, decoySecret: SymmetricKey) throws(MuxError) -> Resumed? {
-        guard case .resuming(let request) = state else { return nil }
-        state = .waitingForClient(mayResume: false)
+        guard case .resuming(let session, let request) = state else { return nil }
+        state = .notResumed(session: session)
         let (resumption, transcript, proof): (Resumption, Transcript, [UInt8])
         var handshake: OneTime<HandshakeState>?
         switch request {
@@ -306,6 +317,15 @@ public struct ServerHandshake: Sendable {
         guard isRight, let keys, keys.isSealed == (handshake != nil) else { return nil }
         state = .finished
         return Resumed(resumption: resumption, transcript: transcript, key: keys.resume, handshake: handshake)
+    }
+
+    /// Returns the answer to a RESUME for which ``verifyResume(_:decoySecret:)`` has returned nil. The client then
+    /// authenticates on this carrier.
+    public mutating func denyResume() -> OutboundFrame {
+        if case .notResumed(let session) = state {
+            state = .waitingForClient(mayResume: false, denied: session)
+        }
+        return refuse(Refusal(.unknownSession, "authenticate anew"))
     }
 
     /// Returns the frame that refuses the client. Its text must be the same for an unknown client and a wrong proof.

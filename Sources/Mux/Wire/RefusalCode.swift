@@ -33,6 +33,8 @@ public struct RefusalCode: RawRepresentable, Sendable, Hashable, CustomStringCon
 
     /// The server wants sealed sessions alone.
     public static let encryption = RefusalCode(rawValue: 12)
+    /// The path has denied the client's session in the server's place.
+    public static let altered = RefusalCode(rawValue: 13)
 
     /// Whether another try would be refused too.
     var isForGood: Bool {
@@ -57,6 +59,7 @@ public struct RefusalCode: RawRepresentable, Sendable, Hashable, CustomStringCon
         case .bindFailed: "port cannot be bound"
         case .limit: "limit exceeded"
         case .encryption: "not sealed"
+        case .altered: "altered on the way"
         default: "code \(rawValue)"
         }
     }

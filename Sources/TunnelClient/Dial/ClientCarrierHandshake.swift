@@ -51,7 +51,7 @@ final class ClientCarrierHandshake: CarrierReceiver {
             switch try handshake.receive(frame, ticket: ticket) {
             case .send(let answer):
                 send(answer)
-            case .forgotten(let answer):
+            case .denied(let answer):
                 guard mayBegin else { return end(Refusal(.unknownSession, "another server answered, or a new one")) }
                 send(answer)
             case .established(let grant):

@@ -9,7 +9,7 @@ final class NoticedAlterations: Sendable {
 
     /// Records a failed dial, and warns if there are too many whose answer was altered.
     func note(_ error: any Error, logger: Logger) {
-        guard (error as? MuxError)?.kind == .altered else { return }
+        guard (error as? MuxError)?.kind == .altered || (error as? CarrierLoss)?.isAltered == true else { return }
         if watch.withLock({ $0.record(now: .now) }) { AlterationWatch.warn(logger) }
     }
 }

@@ -34,15 +34,19 @@ final class ServerKeys: Sendable {
 
     /// Remembers the key of a server that has proved that it holds it.
     ///
-    /// - Parameter logger: gets a warning if the file does not take it.
+    /// - Parameter logger: gets a warning if no file takes it.
     /// - Returns: false if another process has remembered another key meanwhile.
     func learn(_ key: ServerPublicKey, of authority: String, logger: Logger) -> Bool {
         guard pins.isEmpty else { return true }
         let isRight = known?.remember(key, of: authority) ?? true
-        if isRight { seen.withLock { $0[authority] = key } }
-        if let problem = known?.takeProblem() {
+        let isNew = isRight && seen.withLock { $0.updateValue(key, forKey: authority) } == nil
+        let problem = known == nil && isNew ? Self.noFile : known?.takeProblem()
+        if let problem {
             logger.warning("the file of known servers has a problem", metadata: ["problem": "\(problem)"])
         }
         return isRight
     }
+
+    private static let noFile =
+        "there is none, so the server's key is remembered for this run only; set HOME or XDG_STATE_HOME, or name the key"
 }

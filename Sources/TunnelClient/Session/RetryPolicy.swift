@@ -4,7 +4,7 @@ import TunnelCore
 /// Decides after each failure whether a client dials again, and when. Pure, as ``Backoff`` is.
 ///
 /// - A refusal ends the run, unless a session has worked and the configuration does not want that: then the server is
-///   asked again slowly.
+///   asked again slowly, and as usual while a session waits for a carrier.
 /// - A refused password for a proxy, another key of the server and a mistake in the configuration always end the run.
 /// - Every other failure is retried without an end, or as often as the configuration says.
 struct RetryPolicy: Sendable {
@@ -73,7 +73,10 @@ struct RetryPolicy: Sendable {
         case .notOursAtFirst where !hasWorked: throw .notOurs(error.description)
         case .configuration: throw .configuration(error.description)
         case .refused, .notOurs:
-            wait = backoff.refused(unit: unit, now: now)
+            // The path may have refused in the server's place, and a session without a carrier lives for a limited time.
+            wait =
+                hasSession
+                ? backoff.failed(unit: unit, pause: nil, now: now) : backoff.refused(unit: unit, now: now)
         case .retry, .refusedAtFirst, .notOursAtFirst:
             var pause = error.retryAfter.map { Duration.seconds($0) }
             // A session without a carrier lives for a limited time, and a crowded front asks all clients for a pause.

@@ -69,7 +69,10 @@ package final class Carrier: ChannelInboundHandler, RemovableChannelHandler, Car
     package let deflate: DeflateAgreement?
     private var isCompressed: Bool { deflate != nil }
     private var assembler = FrameAssembler()
-    private var sealed: SealedMessages?
+    /// Gone with the carrier: its keys overwrite themselves.
+    private(set) var sealed: SealedMessages?
+    /// Nothing is read or sent any more.
+    private var isOver = false
     private var gathered = ByteBuffer()
     /// Something was written to the channel since it was flushed.
     private var isUnflushed = false
@@ -272,6 +275,7 @@ package final class Carrier: ChannelInboundHandler, RemovableChannelHandler, Car
     }
 
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard !isOver else { return }
         lastBytes.came = .now
         hasRead = true
         let bytes = unwrapInboundIn(data)
@@ -388,8 +392,12 @@ package final class Carrier: ChannelInboundHandler, RemovableChannelHandler, Car
     }
 
     private func lost(_ loss: CarrierLoss) {
+        let loss = self.loss ?? loss
+        self.loss = loss
+        isOver = true
+        sealed = nil
         guard let receiver else { return }
         self.receiver = nil
-        receiver.carrierLost(self.loss ?? loss)
+        receiver.carrierLost(loss)
     }
 }

@@ -26,6 +26,11 @@ extension SessionLoop {
         }
     }
 
+    /// Records that a carrier has ended because the path has altered what it brought, and warns if there are too many.
+    package func noteAlteration() {
+        if alterations.record(now: .now) { AlterationWatch.warn(logger) }
+    }
+
     /// Abandons a carrier that is lost, or silent for too long. The other lanes take over. Without any, the session waits
     /// for another carrier, or ends if it has no grace.
     ///
@@ -33,7 +38,7 @@ extension SessionLoop {
     func lose(_ loss: CarrierLoss, of lane: LaneID, isSilence: Bool = false) {
         guard let carrier = carrier(of: lane) else { return }
         let now = Instant.now
-        if loss.isAltered, alterations.record(now: now) { AlterationWatch.warn(logger) }
+        if loss.isAltered { noteAlteration() }
         let times = carrier.link.lastBytes
         // An unanswered PING was sent when the path was dead already.
         let idle = isSilence ? times.went.since(times.came) : now.since(max(times.came, times.went))

@@ -140,6 +140,7 @@ final class PeerHome: Sendable {
         else { return session.run(.reset(stream, .moved)) }
         guard let proof = try? core.authenticator.verifyResume(home.keys, &handshake) else {
             // As on this server's own endpoint: the client of a sealed session tries again.
+            if home.keys.isSealed { home.noteAlteration() }
             return session.run(.reset(stream, home.keys.isSealed ? .connectionReset : .moved))
         }
         let options = core.configuration.sharesCompression ? DeflateOptions() : .isolated

@@ -70,7 +70,11 @@ final class ServerCarrierHandshake: CarrierReceiver {
         guard let proof = try server.authenticator.verifyResume(session?.keys, &handshake), let session else {
             if session == nil, relayed(id, payload, carrier) { return }
             // The path has altered the request: its client tries again, and must not lose the session.
-            if session?.keys.isSealed == true { return carrier.abort("the RESUME of a sealed session does not open") }
+            if let session, session.keys.isSealed {
+                count(.altered)
+                session.noteAlteration()
+                return carrier.abort("the RESUME of a sealed session does not open")
+            }
             return forgotten(carrier)
         }
         answer = proof.refuse
@@ -87,7 +91,7 @@ final class ServerCarrierHandshake: CarrierReceiver {
 
     private func forgotten(_ carrier: Carrier) {
         server.resources.metrics.resumedUnknownSession()
-        carrier.send(handshake.refuse(Refusal(.unknownSession, "authenticate anew")))
+        carrier.send(handshake.denyResume())
     }
 
     /// Relays the carrier to the server of its session, if that is another one.
@@ -105,8 +109,12 @@ final class ServerCarrierHandshake: CarrierReceiver {
             challenge: Array(buffer: handshake.challengePayload),
             resume: Array(buffer: payload)
         )
-        // No client of ours has sent a longer one.
-        guard destination.fits else { return false }
+        // No client sends a longer one, so the path has added to it. The session may live.
+        guard destination.fits else {
+            count(.altered)
+            carrier.abort("the RESUME of another server's session is too long")
+            return true
+        }
         let relay = CarrierRelay(carrier, on: channel, from: origin) { [self] in
             slot.free()
             self.carrier = nil
@@ -155,6 +163,15 @@ final class ServerCarrierHandshake: CarrierReceiver {
         }
         answer = verified.refuse
         let authentication = verified.authentication
+        guard !verified.isAltered else {
+            server.resources.logs.refusedClients.log(
+                "client refused: the path has denied its session in this server's place",
+                at: .warning,
+                to: logger,
+                ["client": "\(client.name)", "name": "\(authentication.name)"]
+            )
+            return fail(.altered, carrier, Refusal(.altered, "this server has not denied the session"))
+        }
         if let refusal = client.refusal(now: WallClock.unixSeconds) { return fail(.rights, carrier, refusal) }
         guard !server.isStopping else {
             return fail(.stopping, carrier, Refusal(.goingAway, "the server is stopping", retryAfter: 1))

@@ -90,6 +90,8 @@ enum HandshakeFailure: String, Sendable, CaseIterable {
     case credentials
     /// The client is disabled, or its access has expired.
     case rights
+    /// The path has altered the request of a sealed session, or an answer to it.
+    case altered
     /// The process is short of memory.
     case memory
     /// The server is stopping.

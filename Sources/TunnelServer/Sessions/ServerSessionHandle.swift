@@ -62,6 +62,11 @@ final class ServerSessionHandle: PortHolder {
         }
     }
 
+    /// Records that the path has altered a request for another carrier.
+    func noteAlteration() {
+        loop.execute { self.session.value.sessionLoop.noteAlteration() }
+    }
+
     /// Asks the client for another carrier.
     func askForRenewal(within seconds: UInt32) {
         loop.execute { self.session.value.sessionLoop.run(.askForRenewal(within: seconds)) }

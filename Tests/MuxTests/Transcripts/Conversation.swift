@@ -115,9 +115,9 @@ struct Conversation {
         guard case .resume = try atServer.receive(request.arrived),
             try atServer.verifyResume(nil, decoySecret: Self.decoySecret) == nil
         else { throw Unexpected() }
-        let refusal = atServer.refuse(Refusal(.unknownSession, "authenticate anew"))
+        let refusal = atServer.denyResume()
         record(refusal, from: .server, on: newest)
-        guard case .forgotten(let anew) = try atClient.receive(refusal.arrived) else { throw Unexpected() }
+        guard case .denied(let anew) = try atClient.receive(refusal.arrived) else { throw Unexpected() }
         try welcome(&atServer, &atClient, anew, Terms())
     }
 

@@ -28,7 +28,7 @@ extension HostileTests {
         private static func code(_ answer: ClientHandshake.Action) -> RefusalCode? {
             switch answer {
             case .refused(let refusal): refusal.code
-            case .forgotten: .unknownSession
+            case .denied: .unknownSession
             default: nil
             }
         }
@@ -58,7 +58,7 @@ extension HostileTests {
                     for session in [ticket.session, [UInt8](repeating: 9, count: 16)] {
                         let foreign = WireTicket(session: session, keys: bobs.keys)
                         let (peer, answer) = try WirePeer.resume(server.port, .bob, foreign, epoch: 9, received: 0)
-                        guard case .forgotten(let authenticate) = answer else {
+                        guard case .denied(let authenticate) = answer else {
                             throw ScenarioFailure(description: "\(answer)")
                         }
                         // A client without a session begins a new one on the same carrier.
@@ -195,7 +195,7 @@ extension HostileTests {
                 try await eventually("no session is left") { server.sessions == 0 }
                 try await onThread {
                     let (peer, answer) = try WirePeer.resume(server.port, .alice, ticket, epoch: 1, received: 0)
-                    guard case .forgotten(let authenticate) = answer else {
+                    guard case .denied(let authenticate) = answer else {
                         throw ScenarioFailure(description: "\(answer)")
                     }
                     try peer.send(authenticate)

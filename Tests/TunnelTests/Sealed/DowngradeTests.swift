@@ -187,6 +187,31 @@ extension SealedTests {
         }
 
         @Test(
+            "A path that keeps RESUME back and denies the session in the server's place does not end it: its streams go on"
+        )
+        func sessionDenied() async throws {
+            let denied = try WirePeer.bytes(of: Refusal(.unknownSession, "forged").frame(.refused))
+            let attack = PathAttack(direction: .toServer, position: 0, act: .answer(denied))
+            try await SealedTunnel.with { tunnel in
+                let visitor = try PatternVisitor(port: tunnel.publicPort)
+                try await eventually("bytes come back") { visitor.bytes > 20_000 }
+                tunnel.relay.perform([attack, attack, attack])
+                tunnel.relay.cutAll()
+                try await tunnel.waitForAttacks(3)
+                let before = visitor.bytes
+                try await eventually("bytes come back", found: { "\(visitor.outcomes.all)" }) {
+                    visitor.bytes > before + 20_000
+                }
+                guard case .exact = try await visitor.finish() else {
+                    throw ScenarioFailure(description: "the visitor's stream is broken")
+                }
+                #expect(tunnel.client.log.count("notice session opened") == 1)
+                #expect(tunnel.server.log.count("notice session opened") == 1)
+                #expect(tunnel.client.log.count("warning the connection is being altered in transit") == 1)
+            }
+        }
+
+        @Test(
             "After a session has worked, a CHALLENGE without a key is no end: the session goes on once the path is right"
         )
         func keyRemovedLater() async throws {

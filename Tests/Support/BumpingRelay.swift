@@ -1,13 +1,12 @@
 import Foundation
 import Synchronization
-import TestSupport
 
 /// A relay that reads and writes the WebSockets between a client and a server, as a proxy that inspects TLS does, and
 /// attacks as told.
 ///
 /// Each connection takes the next attack. After one that RFC 6455 permits it takes another, and an attack whose message
 /// did not come goes back.
-final class BumpingRelay: Sendable {
+public final class BumpingRelay: Sendable {
     fileprivate struct State {
         var attacks: [PathAttack] = []
         var performed: [PathAttack] = []
@@ -28,7 +27,7 @@ final class BumpingRelay: Sendable {
     /// - Parameters:
     ///   - target: the server's port.
     ///   - isRecording: whether to keep all messages.
-    init(to target: UInt16, isRecording: Bool = false) throws {
+    public init(to target: UInt16, isRecording: Bool = false) throws {
         let shared = Shared()
         self.shared = shared
         shared.state.withLock { $0.isRecording = isRecording }
@@ -40,33 +39,36 @@ final class BumpingRelay: Sendable {
         }
     }
 
-    var port: UInt16 { service.port }
+    /// The port on which it listens.
+    public var port: UInt16 { service.port }
     /// The number of connections so far.
-    var accepted: Int { service.accepted }
+    public var accepted: Int { service.accepted }
 
     /// Adds attacks, for which it needs connections.
-    func perform(_ attacks: [PathAttack]) {
+    public func perform(_ attacks: [PathAttack]) {
         shared.state.withLock { $0.attacks += attacks }
     }
 
     /// Takes back the attacks that were not performed.
-    func stop() {
+    public func stop() {
         shared.state.withLock { $0.attacks = [] }
     }
 
     /// Cuts all connections.
-    func cutAll() {
+    public func cutAll() {
         for connection in shared.state.withLock({ $0.open }) { connection.cut() }
     }
 
     /// The attacks that wait for a connection.
-    var waiting: Int { shared.state.withLock { $0.attacks.count } }
+    public var waiting: Int { shared.state.withLock { $0.attacks.count } }
     /// The attacks that were performed.
-    var performed: [PathAttack] { shared.state.withLock { $0.performed } }
+    public var performed: [PathAttack] { shared.state.withLock { $0.performed } }
     /// The messages so far, unmasked, in their order, if they are recorded.
-    func heard(_ direction: PathAttack.Direction) -> [[UInt8]] { shared.state.withLock { $0.heard[direction] ?? [] } }
+    public func heard(_ direction: PathAttack.Direction) -> [[UInt8]] {
+        shared.state.withLock { $0.heard[direction] ?? [] }
+    }
     /// The requests and answers of the upgrades.
-    var heads: String { shared.state.withLock { $0.heads } }
+    public var heads: String { shared.state.withLock { $0.heads } }
 
     /// What connections share.
     struct Access: Sendable {
@@ -163,6 +165,8 @@ final class BumpedConnection: Sendable {
             while true {
                 let wire = lane.relay(bytes) { count, message in due(direction, count, message) }
                 if let wire { try to.send(wire) } else { throw SocketError.reset }
+                if !lane.answers.isEmpty { try from.send(lane.answers) }
+                lane.answers = []
                 bytes = try from.receive()
                 if bytes.isEmpty { return try to.finishSending() }
             }
@@ -208,6 +212,8 @@ private struct BumpedDirection {
     private var previous: [UInt8]?
     /// A message that waits for the next one.
     private var held: (message: [UInt8], isJoined: Bool)?
+    /// What goes back to the sender.
+    var answers: [UInt8] = []
 
     init(_ direction: PathAttack.Direction) {
         self.direction = direction
@@ -269,6 +275,9 @@ private struct BumpedDirection {
         case .insertFromEarlierCarrier: return [RawFrame(payload: due.earlier ?? randomBytes(30)), frame]
         case .reflect: return [RawFrame(payload: due.reflected ?? randomBytes(30)), frame]
         case .insertPlain(let plain): return [RawFrame(payload: plain), frame]
+        case .answer(let message):
+            answers += RawFrame(payload: message).wire(mask: direction == .toServer ? nil : randomBytes(4))
+            return []
         case .replace(let message): return [RawFrame(payload: message)]
         case .head(let head): return [RawFrame(head: head, payload: frame.payload)]
         case .length(let difference): return [RawFrame(payload: frame.payload, length: .wrong(by: difference))]

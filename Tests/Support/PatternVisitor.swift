@@ -1,9 +1,8 @@
 import Foundation
 import Synchronization
-import TestSupport
 
 /// Bytes that are right at one place of a stream alone.
-enum Pattern {
+public enum Pattern {
     private static let period = 131_071
     private static let bytes = {
         let once = randomBytes(period)
@@ -11,15 +10,15 @@ enum Pattern {
     }()
 
     /// The bytes that repeat.
-    static var all: ArraySlice<UInt8> { bytes[..<period] }
+    public static var all: ArraySlice<UInt8> { bytes[..<period] }
 
     /// The bytes of a stream from an offset on, at most 65,536.
-    static func bytes(at offset: Int, count: Int) -> ArraySlice<UInt8> {
+    public static func bytes(at offset: Int, count: Int) -> ArraySlice<UInt8> {
         bytes[offset % period..<offset % period + count]
     }
 
     /// A service that sends back what it receives, if it is right.
-    static func echo(wrong: Mailbox<String>) throws -> TCPService {
+    public static func echo(wrong: Mailbox<String>) throws -> TCPService {
         try TCPService { socket in
             var offset = 0
             while true {
@@ -36,9 +35,9 @@ enum Pattern {
 }
 
 /// A visitor that sends a pattern and requires it back, at a moderate speed.
-final class PatternVisitor: Sendable {
+public final class PatternVisitor: Sendable {
     /// The end of the stream.
-    enum Outcome: Sendable, Equatable {
+    public enum Outcome: Sendable, Equatable {
         /// So many bytes went and came back, and FIN after them.
         case exact(Int)
         /// RST, or FIN before all bytes were back.
@@ -50,17 +49,19 @@ final class PatternVisitor: Sendable {
     /// Chunks that are not back yet.
     private static let inFlight = 24
 
-    let outcomes = Mailbox<Outcome>()
+    /// The end of the stream, once it has ended.
+    public let outcomes = Mailbox<Outcome>()
     private let socket: TCPSocket
     private let isStopped = Mutex(false)
     private let returned = Mutex(0)
 
     /// The port of this end.
-    let port: UInt16
+    public let port: UInt16
     /// The bytes that have come back.
-    var bytes: Int { returned.withLock { $0 } }
+    public var bytes: Int { returned.withLock { $0 } }
 
-    init(port: UInt16) throws {
+    /// Connects to a port of loopback, and begins to send.
+    public init(port: UInt16) throws {
         socket = try TCPSocket(port: port)
         self.port = socket.localPort
         // A semaphore may not end with a lower value than it has begun with.
@@ -117,7 +118,7 @@ final class PatternVisitor: Sendable {
     }
 
     /// Sends no more, and waits for the rest.
-    func finish() async throws -> Outcome {
+    public func finish() async throws -> Outcome {
         isStopped.withLock { $0 = true }
         return try await outcomes.next("the visitor's stream has ended")
     }

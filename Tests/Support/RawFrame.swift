@@ -1,7 +1,7 @@
 /// A frame of RFC 6455 as bytes, without any check: what something on the path can write.
-struct RawFrame: Sendable {
+public struct RawFrame: Sendable {
     /// How the length is written.
-    enum Length: Sendable {
+    public enum Length: Sendable {
         /// In the shortest form, as RFC 6455 wants.
         case shortest
         /// In eight bytes, whatever it is.
@@ -10,24 +10,38 @@ struct RawFrame: Sendable {
         case wrong(by: Int)
     }
 
-    static let binary: UInt8 = 0x82
-    static let close: UInt8 = 0x88
-    static let ping: UInt8 = 0x89
-    static let pong: UInt8 = 0x8A
+    /// The first byte of a whole binary message.
+    public static let binary: UInt8 = 0x82
+    /// The first byte of Close.
+    public static let close: UInt8 = 0x88
+    /// The first byte of a ping.
+    public static let ping: UInt8 = 0x89
+    /// The first byte of a pong.
+    public static let pong: UInt8 = 0x8A
 
     /// FIN, the reserved bits and the opcode.
-    var head = RawFrame.binary
-    var payload: [UInt8]
-    var length = Length.shortest
+    public var head = RawFrame.binary
+    /// The payload, unmasked.
+    public var payload: [UInt8]
+    /// How the length is written.
+    public var length = Length.shortest
 
-    var opcode: UInt8 { head & 0x0F }
-    var isFinal: Bool { head & 0x80 != 0 }
-    var isControl: Bool { head & 0x08 != 0 }
+    /// Creates a frame.
+    public init(head: UInt8 = RawFrame.binary, payload: [UInt8], length: Length = .shortest) {
+        (self.head, self.payload, self.length) = (head, payload, length)
+    }
+
+    /// The opcode.
+    public var opcode: UInt8 { head & 0x0F }
+    /// Whether the message ends with it.
+    public var isFinal: Bool { head & 0x80 != 0 }
+    /// Whether it is a control frame.
+    public var isControl: Bool { head & 0x08 != 0 }
 
     /// The bytes on the wire.
     ///
     /// - Parameter mask: the masking key; nil for a frame that is not masked.
-    func wire(mask: [UInt8]?) -> [UInt8] {
+    public func wire(mask: [UInt8]?) -> [UInt8] {
         var bytes = [head]
         let bit: UInt8 = mask == nil ? 0 : 0x80
         var count = payload.count
@@ -46,7 +60,7 @@ struct RawFrame: Sendable {
     }
 
     /// A payload masked, or unmasked, by a key of four bytes.
-    static func masked(_ payload: [UInt8], _ mask: [UInt8]) -> [UInt8] {
+    public static func masked(_ payload: [UInt8], _ mask: [UInt8]) -> [UInt8] {
         guard mask.contains(where: { $0 != 0 }) else { return payload }
         return [UInt8](unsafeUninitializedCapacity: payload.count) { buffer, count in
             for index in payload.indices { buffer[index] = payload[index] ^ mask[index & 3] }
@@ -55,7 +69,7 @@ struct RawFrame: Sendable {
     }
 
     /// A message cut into frames of these lengths; the last frame has the rest.
-    static func fragments(_ message: [UInt8], _ lengths: [Int]) -> [RawFrame] {
+    public static func fragments(_ message: [UInt8], _ lengths: [Int]) -> [RawFrame] {
         var rest = message[...]
         var frames: [RawFrame] = []
         for length in lengths {
@@ -68,11 +82,15 @@ struct RawFrame: Sendable {
 }
 
 /// Reads the frames of one direction, unmasked.
-struct RawFrameReader {
+public struct RawFrameReader {
     private var bytes: [UInt8] = []
     private var start = 0
 
-    mutating func append(_ more: [UInt8]) {
+    /// Creates a reader at the beginning of the frames.
+    public init() {}
+
+    /// Adds bytes of the connection.
+    public mutating func append(_ more: [UInt8]) {
         if start > 65_536 {
             bytes.removeFirst(start)
             start = 0
@@ -81,7 +99,7 @@ struct RawFrameReader {
     }
 
     /// The next complete frame.
-    mutating func next() -> RawFrame? {
+    public mutating func next() -> RawFrame? {
         let count = bytes.count - start
         guard count >= 2 else { return nil }
         let second = bytes[start + 1]

@@ -1,20 +1,20 @@
-import TestSupport
-
 /// What something on the path does at one message of one direction of a carrier.
-struct PathAttack: Sendable, CustomStringConvertible {
-    enum Direction: Sendable, CaseIterable {
+public struct PathAttack: Sendable, CustomStringConvertible {
+    /// The end that gets the message.
+    public enum Direction: Sendable, CaseIterable {
         case toServer
         case toClient
     }
 
     /// A place in a message.
-    enum Place: Sendable, CaseIterable {
+    public enum Place: Sendable, CaseIterable {
         case first
         case middle
         case last
     }
 
-    enum Act: Sendable, Hashable {
+    /// What happens to the message.
+    public enum Act: Sendable, Hashable {
         case flip(Place)
         case drop
         case `repeat`
@@ -32,6 +32,8 @@ struct PathAttack: Sendable, CustomStringConvertible {
         case insertPlain([UInt8])
         /// Another message in its place.
         case replace([UInt8])
+        /// The message does not arrive, and its sender gets this one as the answer.
+        case answer([UInt8])
         case joinWithNext
         /// The message in frames with another first byte.
         case head(UInt8)
@@ -45,13 +47,13 @@ struct PathAttack: Sendable, CustomStringConvertible {
     }
 
     /// Acts that RFC 6455 permits, so that the carrier goes on.
-    static let legal: [Act] = [
+    public static let legal: [Act] = [
         .fragments([1]), .fragments([0, 5]), .fragments([3, 3, 3, 3]), .fragments([Int](repeating: 1, count: 31)),
         .pings(1),
     ]
 
     /// Acts that end the carrier.
-    static let illegal: [Act] =
+    public static let illegal: [Act] =
         Place.allCases.map { .flip($0) } + [
             .drop, .repeat, .swapWithNext, .cutLastByte, .appendByte, .insertRandom(0), .insertRandom(40),
             .insertOld(isFirst: true), .insertOld(isFirst: false), .insertFromEarlierCarrier, .reflect, .joinWithNext,
@@ -62,7 +64,7 @@ struct PathAttack: Sendable, CustomStringConvertible {
         ] + plain.map { .insertPlain($0) }
 
     /// Frames that an end which believes them would act upon.
-    static let plain: [[UInt8]] = [
+    public static let plain: [[UInt8]] = [
         // DATA, RESET and END of the first stream of each end, GOAWAY, REFUSED, WELCOME, UNBOUND of tunnel 0.
         [0x22, 0, 0, 0, 0, 0, 0, 2] + Array("forged".utf8),
         [0x24, 0, 0, 0, 0, 0, 0, 2, 1, 0, 4, 0, 0, 0, 1, 2, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0],
@@ -73,14 +75,23 @@ struct PathAttack: Sendable, CustomStringConvertible {
         [0x12, 0, 0, 0, 0, 0, 0, 0, 1, 0, 4, 0, 0, 0, 6, 2, 0, 0, 4, 0, 2, 0, 0],
     ]
 
-    let direction: Direction
+    /// The direction of the message.
+    public let direction: Direction
     /// The number of the message of its direction on the carrier, from 0; later ones if that one has passed.
-    let position: Int
-    let act: Act
+    public let position: Int
+    /// What happens to it.
+    public let act: Act
 
-    var isLegal: Bool { Self.legal.contains(act) }
+    /// Creates an attack.
+    public init(direction: Direction, position: Int, act: Act) {
+        (self.direction, self.position, self.act) = (direction, position, act)
+    }
 
-    var description: String {
+    /// Whether RFC 6455 permits it.
+    public var isLegal: Bool { Self.legal.contains(act) }
+
+    /// The act, the message and its direction.
+    public var description: String {
         "\(act) at message \(position) \(direction == .toServer ? "to the server" : "to the client")"
     }
 }
