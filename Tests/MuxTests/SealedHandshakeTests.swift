@@ -356,54 +356,6 @@ struct SealedHandshakeTests {
         #expect(try either.verify(either.answer()) != nil)
     }
 
-    @Test("A stolen verifier plays neither the client nor a server whose key is pinned")
-    func stolenVerifier() throws {
-        let verifier = try #require(HandshakePair.token).verifier
-        // It gives the psk, so the message opens. The proof needs more.
-        let thief = Credentials(saltedToken: SymmetricKey(data: [UInt8](repeating: 1, count: 32)))
-        var pair = try SealedPair()
-        var outer = Authentication(
-            id: verifier.id,
-            nonce: [UInt8](repeating: 2, count: 32),
-            instance: [UInt8](repeating: 5, count: 32),
-            name: "",
-            authority: "",
-            initialWindow: 1,
-            software: ""
-        )
-        var (fields, inner) = (outer.outer, outer.inner)
-        var noise = SealedFields.handshake(
-            .client(of: try #require(SealedPair.key).publicKey),
-            psk: .seal(of: verifier.storedKey),
-            "culvert seal 1",
-            [("challenge", pair.server.challengePayload), ("authenticate", fields.bytes)]
-        )
-        var transcript = Transcript()
-        transcript.append("challenge", pair.server.challengePayload)
-        transcript.append("authenticate", fields.bytes)
-        transcript.append("sealed", inner.bytes)
-        inner.append(FieldReader.proofTag, thief.proof(over: transcript).bytes)
-        fields.append(SealedFields.Tag.authenticate, try noise.write(Array(inner.bytes.readableBytesView)))
-        #expect(try pair.verify(OutboundFrame(.authenticate, .session, fields.bytes)) == nil)
-        outer.name = ""
-        // A server with the verifier and another key: the client asks it for nothing if it knows the key.
-        var impostor = try SealedPair(.keys([try #require(SealedPair.key).publicKey]), key: SealedPair.otherKey)
-        guard case .wrongKey = try impostor.client.receive(impostor.server.challenge.arrived) else {
-            Issue.record("the client goes on")
-            return
-        }
-        // If it shows the server's key, which it does not hold, it cannot read the request.
-        var liar = try SealedPair(.keys([try #require(SealedPair.key).publicKey]))
-        let request = try liar.answer()
-        var reader = ServerHandshake(
-            nonce: [UInt8](repeating: 1, count: 32),
-            software: "culvert 1.2.3",
-            key: SealedPair.otherKey
-        )
-        _ = try reader.receive(request.arrived)
-        #expect(try reader.verify(verifier, decoySecret: HandshakePair.decoySecret) == nil)
-    }
-
     @Test("A client that has proved itself gets its refusal sealed, and only it can read it")
     func sealedRefusals() throws {
         let refusal = Refusal(.busy, "the server is full of secrets", retryAfter: 30)
