@@ -32,6 +32,11 @@ public enum Fuzzing {
         return SplitMix64(state: seed ^ other)
     }
 
+    /// A seed for a test that prints it: `CULVERT_FUZZ_SEED`, or a random one.
+    public static var seed: UInt64 {
+        ProcessInfo.processInfo.environment["CULVERT_FUZZ_SEED"].flatMap(UInt64.init) ?? .random(in: 0 ... .max)
+    }
+
     /// Makes up to four random changes: replaces, flips, removes, inserts, truncates or repeats bytes.
     public static func mutate(_ bytes: [UInt8], _ random: inout SplitMix64) -> [UInt8] {
         var bytes = bytes
