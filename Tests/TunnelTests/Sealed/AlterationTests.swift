@@ -18,11 +18,11 @@ extension SealedTests {
         /// Attacks at each position: each costs a dial, of which there are two a second.
         private static let share = TestRun.isHeavy ? acts.count : 1
 
-        /// The attacks at messages behind the handshake. Each position gets a share of the acts, each act several positions.
+        /// The attacks at messages behind the handshake: each act at one position, or at several if the run is heavy.
         private static func attacks(_ direction: PathAttack.Direction) -> [PathAttack] {
             // The handshake has one message to the server, and two to the client.
             let first = direction == .toServer ? 1 : 2
-            return (0..<40).flatMap { position in
+            return acts.indices.flatMap { position in
                 (0..<share).map { number in
                     let act = acts[(position * share + number) % acts.count]
                     return PathAttack(direction: direction, position: first + position, act: act)

@@ -54,7 +54,7 @@ extension SealedTests {
         }
 
         @Test(
-            "An altered frame of a further carrier's handshake costs at most the session: a stream is whole or reset",
+            "An altered frame of a further carrier's handshake costs that carrier alone: its session and streams go on",
             arguments: frames.indices
         )
         func furtherCarrier(index: Int) async throws {
@@ -76,17 +76,44 @@ extension SealedTests {
                             || !tunnel.client.ends.all.isEmpty
                     }
                     if let end = tunnel.client.ends.all.first {
-                        // The server keeps the stream for a while.
-                        #expect(name == "CHALLENGE" && end.contains("KEY HAS CHANGED"), "\(act) at \(name): \(end)")
+                        // Another key than the remembered one. The server keeps the session and the stream for a while.
+                        #expect(name == "CHALLENGE" && act == .flip(.last), "\(act) at \(name): \(end)")
+                        #expect(end.contains("KEY HAS CHANGED"), "\(act) at \(name): \(end)")
                         return #expect(visitor.outcomes.all.isEmpty)
                     }
-                    switch try await visitor.finish() {
-                    case .exact: break
-                    case .broken: #expect(!attack.isLegal, "\(act) at \(name)")
-                    case .wrong(let at): Issue.record("\(act) at \(name): wrong bytes at \(at)")
+                    let outcome = try await visitor.finish()
+                    guard case .exact = outcome else {
+                        Issue.record("\(act) at \(name): \(outcome)\n\(tunnel.client.log.text)")
+                        return
                     }
+                    #expect(tunnel.client.log.count("notice session opened") == 1, "\(act) at \(name)")
+                    #expect(tunnel.server.log.count("notice session opened") == 1, "\(act) at \(name)")
                     try await tunnel.requireVisitor()
                 }
+            }
+        }
+
+        @Test("The third RESUME that the path has altered in a minute is in the server's log, and the second is not")
+        func warning() async throws {
+            let words = "warning the connection is being altered in transit"
+            let attack = PathAttack(direction: .toServer, position: 0, act: .flip(.middle))
+            try await SealedTunnel.with { tunnel in
+                let visitor = try PatternVisitor(port: tunnel.publicPort)
+                try await eventually("bytes come back") { visitor.bytes > 10_000 }
+                tunnel.relay.perform([attack, attack])
+                tunnel.relay.cutAll()
+                try await tunnel.waitForAttacks(2)
+                try await eventually("the session resumes") {
+                    tunnel.client.log.count("notice session resumed") == 1
+                }
+                #expect(tunnel.server.log.count(words) == 0)
+                tunnel.relay.perform([attack])
+                tunnel.relay.cutAll()
+                try await eventually("the third one is in the log") { tunnel.server.log.count(words) == 1 }
+                guard case .exact = try await visitor.finish() else {
+                    throw ScenarioFailure(description: "the visitor's stream is broken")
+                }
+                #expect(tunnel.client.log.count("notice session opened") == 1)
             }
         }
 

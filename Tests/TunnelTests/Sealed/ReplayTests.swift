@@ -33,6 +33,11 @@ extension SealedTests {
             }
         }
 
+        /// Whether a message is a frame of this type in clear. The first byte of a sealed one is any.
+        private static func isHandshake(_ message: [UInt8], _ type: FrameType) -> Bool {
+            message.starts(with: [type.rawValue, 0, 0, 0, 0, 0, 0, 0])
+        }
+
         @Test(
             "A recorded opening, RESUME or whole carrier leads to no session and no byte"
         )
@@ -46,7 +51,7 @@ extension SealedTests {
                 let before = visitor.bytes
                 try await eventually("the session has resumed") { visitor.bytes > before + 50_000 }
                 let sent = tunnel.relay.heard(.toServer)
-                let resume = try #require(sent.firstIndex { $0.first == FrameType.resume.rawValue })
+                let resume = try #require(sent.firstIndex { Self.isHandshake($0, .resume) })
                 let opening = sent[..<resume]
                 #expect(opening.first?.first == FrameType.authenticate.rawValue && opening.count > 5)
                 let visitors = service.accepted
@@ -79,6 +84,32 @@ extension SealedTests {
                 #expect(tunnel.client.log.count("notice session resumed") == 1)
             }
             #expect(wrong.all.isEmpty)
+        }
+
+        @Test("A recorded RESUMED costs a client that resumes one carrier, and neither its session nor a byte")
+        func recordedResumed() async throws {
+            try await SealedTunnel.with(isRecording: true) { tunnel in
+                let visitor = try PatternVisitor(port: tunnel.publicPort)
+                try await eventually("bytes come back") { visitor.bytes > 20_000 }
+                tunnel.relay.cutAll()
+                let resumed = try await eventually("the session resumes") {
+                    tunnel.relay.heard(.toClient).first { Self.isHandshake($0, .resumed) }
+                }
+                let before = visitor.bytes
+                try await eventually("bytes come back") { visitor.bytes > before + 20_000 }
+                tunnel.relay.perform([PathAttack(direction: .toClient, position: 1, act: .replace(resumed))])
+                tunnel.relay.cutAll()
+                try await tunnel.waitForAttacks(1)
+                let after = visitor.bytes
+                try await eventually("bytes come back") { visitor.bytes > after + 20_000 }
+                guard case .exact = try await visitor.finish() else {
+                    throw ScenarioFailure(description: "the visitor's stream is broken")
+                }
+                #expect(tunnel.client.log.count("notice session opened") == 1)
+                #expect(tunnel.client.log.count("notice session resumed") == 2)
+                #expect(tunnel.client.log.count("altered on the way") == 1)
+                #expect(tunnel.relay.accepted == 4)
+            }
         }
 
         @Test("What a server has sent once, with its own challenge, leads a client to no session")
