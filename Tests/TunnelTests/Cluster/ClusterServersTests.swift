@@ -38,6 +38,7 @@ struct ClusterServersTests {
             to: service.port,
             tunnels: try tunnels(port, service.port),
             servers: 2,
+            pins: [RunningServer.serverKey.publicKey],
             log: log,
             urls
         )
