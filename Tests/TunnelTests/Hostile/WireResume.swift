@@ -108,7 +108,8 @@ extension WirePeer {
         guard case .resume = try handshake.receive(frame(.resume, .authenticate)),
             try handshake.verifyResume(nil, decoySecret: SymmetricKey(size: .bits256)) == nil
         else { throw ScenarioFailure(description: "the client sent no RESUME") }
-        try send(Self.refused(.unknownSession))
+        // AUTHENTICATE names the session that was denied.
+        try send(handshake.denyResume())
         return try grant(&handshake)
     }
 
