@@ -1,3 +1,4 @@
+import HTTPRelay
 import NIOCore
 import TestSupport
 import Testing
@@ -26,17 +27,22 @@ extension SealedTests {
             let service = try Pattern.echo(wrong: wrong)
             let forward = try FreePorts.next()
             let destination = "localhost:\(service.port)"
+            let publicName = "wiki-of-alice.example.test"
             try await SealedTunnel.with(isRecording: true, service: service) { configuration in
                 if !isSealed { configuration.encryption = .off }
                 configuration.clients[0].destinations = [destination].compactMap { DestinationRule($0) }
                 configuration.clients[0].allowsLoopback = true
+                configuration.clients[0].names = [NamePattern("*.example.test")].compactMap { $0 }
+                configuration.httpListen = [.tcp(host: "127.0.0.1", port: 0)]
             } client: { configuration in
                 if !isSealed { configuration.encryption = .off }
                 configuration.name = "laptop-of-alice"
+                configuration.tunnels.append(try TunnelSpec("http:\(publicName):localhost:\(service.port)"))
                 configuration.carriers = try CarrierCount("2")
                 configuration.forwards = try ForwardSpec.list("127.0.0.1:\(forward):\(destination)")
             } _: { tunnel in
                 try await eventually("there are two lanes") { tunnel.relay.accepted == 2 }
+                _ = try await tunnel.client.tunnels.next("the port and the name are public")
                 // Bytes both ways, through the tunnel and through the forward.
                 let visitor = try PatternVisitor(port: tunnel.publicPort)
                 let user = try PatternVisitor(port: forward)
@@ -56,17 +62,25 @@ extension SealedTests {
                     Secret(name: "the instance", bytes: [UInt8](repeating: 200, count: 32)),
                     Secret(name: "the authority", bytes: Array("127.0.0.1:\(tunnel.relay.port)".utf8)),
                     Secret(name: "the destination", bytes: Array(destination.utf8)),
+                    Secret(name: "the host name", bytes: Array(publicName.utf8)),
                     Secret(name: "the visitor's address", bytes: Array("127.0.0.1:\(visitor.port)".utf8)),
                     // Fields 3 of BIND and BOUND.
                     Secret(name: "the public port", bytes: [3, 0, 2, UInt8(port >> 8), UInt8(port & 0xFF)]),
                 ]
+                // The upgrade is readable, and the authority is in it for every proxy.
+                let heads = Array(tunnel.relay.heads.utf8)
                 for secret in secrets {
                     let isSeen = seen.contains { $0.firstRange(of: secret.bytes) != nil }
                     #expect(isSeen == !isSealed, "\(secret.name)")
+                    let isInHeads = heads.firstRange(of: secret.bytes) != nil
+                    #expect(isInHeads == (secret.name == "the authority"), "\(secret.name)")
                 }
-                let texts = ["\(port)", "\(service.port)", "\(visitor.port)", "localhost", "127.0.0.1"]
-                for text in texts where isSealed {
+                for text in ["\(port)", "\(service.port)", "\(visitor.port)", "localhost", "127.0.0.1", "example.test"]
+                where isSealed {
                     #expect(!seen.contains { $0.firstRange(of: Array(text.utf8)) != nil }, "\(text)")
+                }
+                for text in ["\(port)", "\(service.port)", "\(visitor.port)", "localhost", "example.test", "alice"] {
+                    #expect(heads.firstRange(of: Array(text.utf8)) == nil, "\(text)")
                 }
                 #expect(Pattern.isSeen(in: seen) == !isSealed, "the visitors' bytes")
             }
