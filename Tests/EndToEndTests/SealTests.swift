@@ -135,5 +135,125 @@ extension EndToEnd {
                 _ = try await client.process.logLine { $0.contains("session opened") && $0.contains("sealed=no") }
             }
         }
+
+        // MARK: auto
+
+        @Test("auto seals through a proxy and with a pinned key, and not to a loopback address without them")
+        func auto() async throws {
+            try await Scenario.run { scenario in
+                let echo = try TCPService.echo()
+                let (server, key) = try await server(scenario, "auto")
+                let proxy = try ScriptedProxy.open()
+                for (options, sealed) in [
+                    (["--proxy", proxy.url], key.fingerprint), (["--proxy", "none"], "no"),
+                    (["--proxy", "none", "--server-key", key.text], key.fingerprint),
+                ] {
+                    let lines = server.process.errors.lines.count { $0.contains("session opened") }
+                    let client = try scenario.client(server.url, ["0:127.0.0.1:\(echo.port)"], options: options)
+                    try await expectEcho(through: try await client.tunnel(to: echo.port))
+                    let opened = try await server.process.logLine(skip: lines) { $0.contains("session opened") }
+                    #expect(opened.contains("sealed=\(sealed)"), "\(options): \(opened)")
+                    let line = try await client.process.logLine { $0.contains("session opened") }
+                    #expect(line.contains("sealed=\(sealed)"), "\(options): \(line)")
+                    await client.process.end()
+                }
+                #expect(proxy.accepted > 0)
+            }
+        }
+
+        @Test("A session that auto seals is not compressed, and the client warns of that")
+        func compression() async throws {
+            try await Scenario.run { scenario in
+                let echo = try TCPService.echo()
+                let (server, key) = try await server(scenario, "compressed")
+                let warning = "the session is sealed, and therefore not compressed"
+                for (options, isWarned) in [(["--server-key", key.text], true), ([], false)] {
+                    let client = try scenario.client(
+                        server.url,
+                        ["0:127.0.0.1:\(echo.port)"],
+                        options: ["--compress"] + options
+                    )
+                    try await expectEcho(through: try await client.tunnel(to: echo.port))
+                    #expect(client.process.errors.lines.count { $0.contains(warning) } == (isWarned ? 1 : 0))
+                    await client.process.end()
+                }
+            }
+        }
+
+        // MARK: What is remembered and shown
+
+        @Test("The status of both ends has the key of a sealed session, and the client's page a column of it")
+        func status() async throws {
+            try await Scenario.run { scenario in
+                let echo = try TCPService.echo()
+                let places = ["server", "client"].map { "unix:\(scenario.directory)/\($0).sock" }
+                let (server, key) = try await server(scenario, "status", "--admin", places[0])
+                let client = try scenario.client(
+                    server.url,
+                    ["0:127.0.0.1:\(echo.port)"],
+                    options: Self.required + ["--admin", places[1]]
+                )
+                try await expectEcho(through: try await client.tunnel(to: echo.port))
+                for place in places {
+                    let text = try await Self.status(place, "--json", in: scenario)
+                    #expect(text.contains("\"sealed_with\" : \"\(key.fingerprint)\""), "\(text)")
+                }
+                let lines = try await Self.status(places[1], in: scenario).split(separator: "\n").map(String.init)
+                let head = try #require(lines.firstIndex { $0.contains("SEALED") }, "\(lines)")
+                let before = lines[head].prefix(upTo: try #require(lines[head].firstRange(of: "SEALED")).lowerBound)
+                let row = try #require(lines.dropFirst(head + 1).first)
+                #expect(row.dropFirst(before.count).hasPrefix(key.fingerprint + " "), "\(lines[head])\n\(row)")
+            }
+        }
+
+        /// What `culvert status` prints of an end.
+        private static func status(_ place: String, _ options: String..., in scenario: Scenario) async throws -> String
+        {
+            let process = try scenario.culvert("status", ["status", "--admin", place] + options)
+            #expect(try await process.exitStatus() == .exited(0), "\(process)")
+            return process.output.text
+        }
+
+        @Test("Without a folder for its state a client works, and warns that it remembers the key for this run only")
+        func withoutState() async throws {
+            try await Scenario.run { scenario in
+                let echo = try TCPService.echo()
+                let (server, key) = try await server(scenario, "first")
+                let client = try scenario.client(
+                    server.url,
+                    ["0:127.0.0.1:\(echo.port)"],
+                    options: Self.required,
+                    environment: ["HOME": "", "XDG_STATE_HOME": "", "STATE_DIRECTORY": ""]
+                )
+                try await expectEcho(through: try await client.tunnel(to: echo.port))
+                let line = try await client.process.logLine { $0.contains("the file of known servers has a problem") }
+                #expect(line.contains("remembered for this run only") && line.contains("set HOME"), "\(line)")
+                // It does remember it in this run.
+                await server.process.kill()
+                let (_, other) = try await self.server(scenario, "second", port: server.port)
+                #expect(try await client.process.exitStatus() == .exited(77))
+                expect(client.process.errors.text, says: "KEY HAS CHANGED", key.fingerprint, other.fingerprint)
+            }
+        }
+
+        @Test("A server is known by the URL's host and port, also the default one, wherever the client connects to")
+        func connectTo() async throws {
+            try await Scenario.run { scenario in
+                let echo = try TCPService.echo()
+                let (server, key) = try await server(scenario, "first")
+                for url in ["ws://tunnel.test:8443/tunnel", "ws://tunnel.test", "ws://[2001:db8::7]"] {
+                    let client = try scenario.client(
+                        url,
+                        ["0:127.0.0.1:\(echo.port)"],
+                        options: ["--connect-to", "127.0.0.1:\(server.port)"] + Self.required
+                    )
+                    try await expectEcho(through: try await client.tunnel(to: echo.port))
+                    await client.process.end()
+                }
+                let known = try String(contentsOfFile: "\(scenario.stateHome)/culvert/known_servers", encoding: .utf8)
+                let names = ["tunnel.test:8443", "tunnel.test:80", "[2001:db8::7]:80"]
+                #expect(known == names.map { "\($0) \(key.text)\n" }.joined())
+            }
+        }
     }
 }
