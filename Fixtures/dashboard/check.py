@@ -38,7 +38,7 @@ class Process:
 
     def __init__(self, *arguments):
         environment = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy") and not k.startswith("CULVERT_")}
-        environment.update(HOME=WORK, XDG_RUNTIME_DIR=WORK)
+        environment.update(HOME=WORK, XDG_RUNTIME_DIR=WORK, XDG_STATE_HOME=WORK)
         self.lines = []
         self.process = subprocess.Popen(
             [CULVERT, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
@@ -196,12 +196,14 @@ def small(browser):
     claim("scripts do not see the cookie", browser.js("document.cookie") == "")
 
     row = lambda name: f"[...document.querySelectorAll('tr.row')].find(r => r.querySelector('.name').textContent === 'anybody/{name}')"
-    first = Process("client", url, "-R", remote, "--name", "first")
+    first = Process("client", url, "-R", remote, "--name", "first", "--encryption", "required")
     first.line("tunnel tcp://")
+    seal = re.search("sealed=([0-9A-Z-]+)", first.line("session opened"))[1]
     until("a client appears", 2, lambda: browser.js(f"{row('first')}?.classList.contains('up')"))
     visitor = socket.create_connection(("127.0.0.1", int(first.line("tunnel tcp://").split(" ")[1].split(":")[-1])))
     browser.js(f"{row('first')}.click()")
     until("an opened client shows its visitor", 3, lambda: f"127.0.0.1:{visitor.getsockname()[1]}" in browser.js("document.querySelector('.detail').textContent"))
+    claim("an opened client shows the key of its sealed session", "sealed" + seal in browser.js("document.querySelector('.detail').textContent"), seal)
     first.process.kill()
     until("a killed client is red", 2, lambda: browser.js(f"{row('first')}?.classList.contains('lost')"))
     red = browser.js(f"getComputedStyle({row('first')}.querySelector('.state')).color")

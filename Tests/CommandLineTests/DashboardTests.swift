@@ -126,6 +126,13 @@ struct DashboardTests {
         }
     }
 
+    @Test("The opened row of a client and the page of a client show the key of a sealed session")
+    func seal() {
+        let text = String(decoding: DashboardPage.own.document, as: UTF8.self)
+        // A server's page has the row of each session, and a client's page its own session.
+        #expect(text.matches(of: /\["sealed", (session && \()?item\.sealed_with \|\| "no"\)?\]/).count == 2)
+    }
+
     @Test("The page is small, loads nothing, and its policy has the hashes of its style and its script")
     func page() throws {
         let page = DashboardPage.own

@@ -43,9 +43,11 @@ extension EndToEnd {
                 let client = try scenario.client(
                     server.url,
                     ["0:127.0.0.1:\(echo.port)"],
-                    options: ["--admin", "none"]
+                    options: ["--admin", "none", "--encryption", "required"]
                 )
                 _ = try await client.tunnel(to: echo.port)
+                let opened = try await client.process.logLine { $0.contains("session opened") }
+                let seal = try #require(opened.firstMatch(of: /sealed=([0-9A-Z-]+)/)?.output.1)
                 let dashboard = try await Dashboard(scenario)
                 let page = try dashboard.request("GET", "/")
                 #expect(page.status == 200 && page.body.contains("<title>culvert</title>"))
@@ -59,6 +61,7 @@ extension EndToEnd {
                 let status = try dashboard.request("GET", "/api/status?session=1", [cookie])
                 #expect(status.status == 200 && status.body.contains("\"role\" : \"server\""))
                 #expect(status.body.contains("\"name\" : \"default\""))
+                #expect(status.body.contains("\"sealed_with\" : \"\(seal)\""), "\(status)")
                 #expect(try dashboard.request("POST", "/api/kick?name=default", [cookie]).status == 403)
                 let kick = try dashboard.request("POST", "/api/kick?name=default", [cookie, Self.ours])
                 #expect(kick.body.contains("\"kicked\" : 1"), "\(kick)")
