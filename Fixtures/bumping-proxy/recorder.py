@@ -7,10 +7,12 @@ serve: answers CONNECT, ends the client's TLS with its own certificate, speaks T
 and passes everything on. For each connection it writes the clear bytes of both directions into FOLDER. Behind the upgrade
 these are the payloads of the WebSocket's frames, unmasked.
 
-search: prints the number of bytes in the files, and each line of NEEDLES (hexadecimal) that one of them contains.
+search: prints the number of bytes in the files of FOLDER and its folders. Then it prints each line of NEEDLES that a file
+contains, with the file. A line is `bytes HEXADECIMAL`, or `number N` for a number with other characters around it.
 """
 
 import os
+import re
 import socket
 import ssl
 import sys
@@ -117,20 +119,26 @@ def listen(port, certificate, key, folder):
         number += 1
 
 
+def contains(data, line):
+    kind, text = line.split()
+    if kind == "number":
+        return re.search(b"(?<![0-9A-Za-z])" + text.encode() + b"(?![0-9A-Za-z])", data) is not None
+    return bytes.fromhex(text) in data
+
+
 def search(folder, needles):
     with open(needles) as lines:
-        wanted = [line.strip() for line in lines]
+        wanted = lines.read().splitlines()
     count, found = 0, []
-    for name in sorted(os.listdir(folder)):
-        if not name.endswith((".up", ".down")):
-            continue
-        with open(f"{folder}/{name}", "rb") as record:
-            data = record.read()
-        count += len(data)
-        found += [needle for needle in wanted if bytes.fromhex(needle) in data]
+    for path, _, names in os.walk(folder):
+        for name in sorted(names):
+            with open(f"{path}/{name}", "rb") as record:
+                data = record.read()
+            count += len(data)
+            found += [f"{line} {name}" for line in wanted if contains(data, line)]
     print(count)
-    for needle in found:
-        print(needle)
+    for line in found:
+        print(line)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,9 @@ public struct Postgres: Sendable {
     public let folder: String
     /// The socket.
     public var socket: String { "\(folder)/.s.PGSQL.5432" }
-    /// Whether all programs are installed that ``start(in:)`` and ``query(_:port:in:)`` need.
+    /// Whether all programs are installed that the functions below need.
     public static var isInstalled: Bool {
-        let programs = [Program.postgres, .initdb, .psql] + (geteuid() == 0 ? [.setpriv] : [])
+        let programs = [Program.postgres, .initdb, .psql, .pgDump] + (geteuid() == 0 ? [.setpriv] : [])
         return programs.allSatisfy { $0.path != nil }
     }
 
@@ -48,6 +48,16 @@ public struct Postgres: Sendable {
         try await scenario.run(
             .psql,
             ["-X", "-A", "-t", "-h", "127.0.0.1", "-p", "\(port)", "-U", "tester", "-d", "postgres", "-c", command]
+        )
+    }
+
+    /// Dumps the database through a port of loopback.
+    ///
+    /// - Returns: the dump, as SQL.
+    public static func dump(port: UInt16, in scenario: Scenario) async throws -> String {
+        try await scenario.run(
+            .pgDump,
+            ["-h", "127.0.0.1", "-p", "\(port)", "-U", "tester", "-d", "postgres"]
         )
     }
 }

@@ -61,6 +61,8 @@ public struct Program: Sendable, CustomStringConvertible {
     public static let initdb = Program(name: "initdb", package: "postgresql")
     /// A client of the database server.
     public static let psql = Program(name: "psql", package: "postgresql-client")
+    /// Writes the content of a database as text.
+    public static let pgDump = Program(name: "pg_dump", package: "postgresql-client")
     /// Copies files by ssh.
     public static let scp = Program(name: "scp", package: "openssh-client")
     /// An HTTP/3 client.

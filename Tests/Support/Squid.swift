@@ -30,7 +30,8 @@ public struct Squid: Sendable {
     /// The port on which it listens.
     public let port: UInt16
     private let isSecure: Bool
-    private let folder: String
+    /// The folder of its files, with all logs.
+    public let folder: String
     private let environment: [String: String]
 
     /// The URL for `--proxy`.
@@ -116,7 +117,8 @@ public struct Squid: Sendable {
         )
     }
 
-    /// Starts an open proxy that ends TLS with certificates of its own, and passes WebSockets on.
+    /// Starts an open proxy that ends TLS with certificates of its own, passes WebSockets on, and logs all that it can:
+    /// the heads of requests and answers, addresses and names.
     ///
     /// - Parameters:
     ///   - inspector: the CA of those certificates.
@@ -143,9 +145,10 @@ public struct Squid: Sendable {
             ssl_bump bump all
             http_upgrade_request_protocols websocket allow all
             http_access allow all
-            logformat short %Ss/%03>Hs %rm %ru %un
-            access_log stdio:\(folder)/access.log short
+            logformat all %Ss/%03>Hs %rm %ru %un %>a:%>p %<a:%<p %ssl::>sni %st %'>h %'>ha %'<h
+            access_log stdio:\(folder)/access.log all
             cache_log \(folder)/cache.log
+            debug_options ALL,1 11,2
             cache_store_log none
             cache deny all
             cache_mem 8 MB

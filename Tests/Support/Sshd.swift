@@ -75,17 +75,31 @@ public struct Sshd: Sendable {
     }
 
     /// Runs a command at the server, in an SSH session over a port of the machine's loopback that leads to it.
+    ///
+    /// - Parameters:
+    ///   - host: the machine of the user; nil for this one.
+    ///   - input: standard input of the command.
     public func run(
         _ command: String,
         port: UInt16,
         in scenario: Scenario,
-        on host: HostNetwork.Host
+        on host: HostNetwork.Host? = nil,
+        input: StandardInput = .empty
     ) throws -> ChildProcess {
-        let arguments = [try Program.ssh.required(), "-T"] + options
-        return try scenario.start(
-            "ssh",
-            try host.command(arguments + ["-p", "\(port)", "-l", NSUserName(), "127.0.0.1", command])
-        )
+        var line = [try Program.ssh.required(), "-T"] + options
+        line += ["-p", "\(port)", "-l", NSUserName(), "127.0.0.1", command]
+        if let host { line = try host.command(line) }
+        return try scenario.start("ssh", line[0], Array(line.dropFirst()), input: input)
+    }
+
+    /// The bytes of the host key, which a server sends readably at the start of each session.
+    public func hostKey() throws -> [UInt8] {
+        let text = try String(contentsOfFile: "\(folder)/host.pub", encoding: .utf8)
+        let words = text.split(separator: " ")
+        guard words.count > 1, let key = Data(base64Encoded: String(words[1])) else {
+            throw ScenarioFailure(description: "no host key in: \(text)")
+        }
+        return [UInt8](key)
     }
 
     /// Copies a file to a path at the server, by scp.
