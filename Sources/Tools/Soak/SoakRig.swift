@@ -42,7 +42,9 @@ final class SoakRig: Sendable {
         client = try scenario.client(
             "ws://127.0.0.1:\(relay.port)",
             ["0:127.0.0.1:\(echo.port)"],
-            options: ["--admin", "unix:\(scenario.directory)/client.sock", "--log-level", "error"]
+            options: [
+                "--admin", "unix:\(scenario.directory)/client.sock", "--log-level", "error", "--encryption", "required",
+            ]
         )
         port = try await client.tunnel(to: echo.port)
     }

@@ -336,6 +336,14 @@ struct ClusterMoveTests {
             }
             try require(log.count("session opened") == 1, "another session: \(log.text)")
             visitor.close()
+            // The home ends, and the next session is that of the server with the new key.
+            await cluster.members[0].stop()
+            try await eventually("another session begins") { log.count("session opened") == 2 }
+            try await cluster.expectEcho(at: cluster.members[1], port)
+            try require(
+                log.count("session opened sealed=\(new.publicKey.fingerprint)") == 1,
+                "another key: \(log.text)"
+            )
             running.cancel()
             _ = try? await running.value
         }

@@ -350,6 +350,29 @@ struct ReconnectLoopTests {
         )
     }
 
+    @Test("Another key at a renewal leaves the carrier in use, and ends the run once it is lost")
+    func keyChangeAtRenewal() async throws {
+        var error = Self.refused
+        error.isKeyChange = true
+        let result = try await Self.run([
+            .begins([.renewal(after: 60)]), .fails(error, [.lost(after: 3_600)]), .fails(error),
+        ])
+        #expect(result.end == "refused: \(error)")
+        #expect(result.notes == ["0.0 dial a", "0.0 session 1", "60.0 dial a for 1", "3660.0 dial a for 1"])
+        #expect(result.log.count("the present WebSocket stays in use") == 1)
+    }
+
+    @Test("While a session waits for a carrier, refusals are retried as usual: the path may have given them")
+    func refusalsWithSession() async throws {
+        let refusals = (0..<4).map { Outcome.fails($0 % 2 == 0 ? Self.refused : .fixture(.upgrade, "401", .notOurs)) }
+        let result = try await Self.run(
+            [.begins([.lost(after: 20)])] + refusals + [.resumes([.over])],
+            unit: 1
+        )
+        let times = result.notes.compactMap { $0.hasSuffix("dial a for 1") ? Double($0.prefix { $0 != " " }) : nil }
+        #expect(zip(times.dropFirst(), times).map { $0 - $1 } == [0.5, 1, 2, 4], "\(result.notes)")
+    }
+
     @Test("Each session gets a renewal age, reduced by up to a tenth")
     func maximumAge() async throws {
         for (unit, age) in [(0.0, "300.0"), (1.0, "270.0")] {
