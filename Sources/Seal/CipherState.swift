@@ -72,6 +72,8 @@ struct CipherState: Sendable {
     }
 
     /// Rekey: replaces the key with one that does not lead back to it (sections 4.2 and 11.3). The nonce goes on.
+    ///
+    /// The old key is overwritten. A copy of the new one, in the box of swift-crypto, is freed and not overwritten.
     mutating func rekey() throws(NoiseError) {
         let zeros = [UInt8](repeating: 0, count: 32)
         guard let box = try? AES.GCM.seal(zeros, using: key, nonce: Self.nonce(.max)) else { throw .ended }

@@ -10,7 +10,7 @@ public struct Credentials: Sendable, CustomStringConvertible, CustomReflectable 
 
     init(saltedToken: SymmetricKey) {
         func derive(_ label: String) -> SymmetricKey {
-            SymmetricKey(data: Array(HMAC<SHA256>.authenticationCode(for: Array(label.utf8), using: saltedToken)))
+            SymmetricKey(data: HMAC<SHA256>.authenticationCode(for: Array(label.utf8), using: saltedToken))
         }
         self.clientKey = derive("Client Key")
         self.serverKey = derive("Server Key")

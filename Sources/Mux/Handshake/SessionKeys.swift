@@ -27,6 +27,6 @@ extension SymmetricKey {
             for: Array("culvert seal psk 1".utf8),
             using: SymmetricKey(data: storedKey)
         )
-        return SymmetricKey(data: Array(code))
+        return SymmetricKey(data: code)
     }
 }

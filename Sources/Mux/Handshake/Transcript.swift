@@ -45,7 +45,7 @@ extension Credentials {
             for: Array("culvert resume key".utf8) + session.bytes,
             using: SymmetricKey(data: clientKey)
         )
-        return SymmetricKey(data: Array(code))
+        return SymmetricKey(data: code)
     }
 
     /// Returns whether `proof` is the server's proof over `transcript`, in constant time.
