@@ -1,3 +1,4 @@
+import Mux
 import NIOCore
 import Testing
 
@@ -53,6 +54,17 @@ import Testing
         // Each chunk of 16 KiB has a frame header of 8 bytes and a WebSocket header of 14 bytes.
         let frames = (buffer.writableBytes + 16_383) / 16_384
         #expect(buffer.writableBytes + frames * (8 + 14) <= 262_144)
+    }
+
+    @Test("The longest DATA frame out of the largest read of a carrier is delivered without a copy")
+    func density() throws {
+        var reads = IdleAwareReadBuffers(largest: 262_144, spare: 0)
+        for _ in 0..<9 { _ = reads.record(actualReadBytes: size(reads)) }
+        var read = reads.buffer(allocator: ByteBufferAllocator())
+        read.writeRepeatingByte(1, count: 245_760)
+        let slice = read.readSlice(length: MuxLimits.maximumData)
+        let frame = try #require(slice)
+        #expect(frame.dense(from: StreamPipe.sparsest).storageCapacity == read.storageCapacity)
     }
 
     /// A value of more than three words would be allocated on the heap as an existential.

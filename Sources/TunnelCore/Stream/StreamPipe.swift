@@ -12,6 +12,9 @@ package final class StreamPipe: ChannelInboundHandler {
 
     /// How long a socket may take for the last bytes of a stream that has ended in order, once its session is over.
     package static let detachedTimeout = TimeAmount.seconds(60)
+    /// What waits for a socket is copied if its storage is more times as large. The longest frame is a little less than a
+    /// quarter of the carrier's largest read, and is not copied.
+    static let sparsest = 5
 
     /// Bytes that went through the socket, each way.
     package struct ByteCounts {
@@ -170,7 +173,7 @@ package final class StreamPipe: ChannelInboundHandler {
         switch state.delivery {
         case .written where writer.isFlowing:
             // The socket may stop taking bytes at any time, and a slice that waits keeps the carrier's whole read.
-            let dense = bytes.dense(from: 4)
+            let dense = bytes.dense(from: Self.sparsest)
             writer.writes(dense)
             context?.write(wrapOutboundOut(dense), promise: nil)
             return needsFlush()
