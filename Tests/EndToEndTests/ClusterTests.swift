@@ -41,10 +41,16 @@ struct ClusterTests {
             let homes = try await cluster.homes(2, among: servers)
             for place in cluster.places { try await cluster.expectEcho(at: place) }
             let others = cluster.places.indices.filter { $0 != homes[0] }.map { cluster.places[$0] }
-            let lost = Mailbox<String>()
+            let (served, lost) = (Mailbox<Int>(), Mailbox<String>())
             try await withThrowingTaskGroup(of: Void.self) { visitors in
                 for number in 0..<60 {
-                    if number == 20 { servers[homes[0]].signal(SIGKILL) }
+                    if number == 20 {
+                        // A visitor that is there already has its stream at one of the two.
+                        try await eventually("the first visitors are served") {
+                            served.all.count + lost.all.count == 20
+                        }
+                        servers[homes[0]].signal(SIGKILL)
+                    }
                     let (place, port) = (others[number % others.count], cluster.port)
                     visitors.addTask {
                         do {
@@ -54,6 +60,7 @@ struct ClusterTests {
                                 try visitor.send("ping")
                                 _ = try visitor.receive(exactly: 4)
                             }
+                            served.put(number)
                         } catch {
                             lost.put("\(number) at \(place.name): \(error)")
                         }
