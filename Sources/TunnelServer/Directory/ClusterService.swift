@@ -61,7 +61,15 @@ final class ClusterService: ClusterDirectory {
     ) {
         (id, self.loop, store, self.ports) = (record.id, loop, setup.store, ports)
         (self.ownMember, self.metrics, self.logger) = (ownMember, metrics, logger)
-        let links = PeerLinks(setup.dialler, healths, totals: totals, metrics: metrics, on: loop, logger: logger)
+        let links = PeerLinks(
+            setup.dialler,
+            healths,
+            totals: totals,
+            metrics: metrics,
+            times: setup.linkTimes,
+            on: loop,
+            logger: logger
+        )
         state = NIOLoopBoundBox.makeBoxSendingValue(
             State(node: ClusterNode(record, limits: setup.limits), links: links),
             eventLoop: loop

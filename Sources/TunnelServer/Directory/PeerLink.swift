@@ -48,8 +48,6 @@ final class PeerLink {
 
     /// Visitors that wait for the session at a time. 1,000: a port's listen queue holds as many.
     static let waitingVisitors = 1_000
-    /// Time that they wait. 1.5 s: some round trips between continents. The attempt continues for later visitors.
-    static let timeout = TimeAmount.milliseconds(1_500)
     /// Time without a stream after which the session is closed. 60 s: a new one takes a few round trips.
     static let idleTimeout = TimeAmount.seconds(60)
 
@@ -69,6 +67,7 @@ final class PeerLink {
     private var lastFailure: String?
     private var idleTimer: Scheduled<Void>?
     private let silence: SilenceWatch
+    private let times: PeerLinkTimes
     private(set) var streams = 0
     /// The streams of clients' carriers.
     private var carriers: [RoutedStream] = []
@@ -83,14 +82,15 @@ final class PeerLink {
         _ health: PeerHealth,
         totals: TrafficTotals,
         metrics: ClusterMetrics,
+        times: PeerLinkTimes,
         on loop: any EventLoop,
         logger: Logger,
         onChange: @escaping (Bool) -> Void
     ) {
         (self.server, url, self.dialler) = (server.id, server.peerURL, dialler)
         (self.health, self.loop, self.onChange) = (health, loop, onChange)
-        self.metrics = metrics
-        silence = SilenceWatch(on: loop) { health.failed() }
+        (self.metrics, self.times) = (metrics, times)
+        silence = SilenceWatch(times, on: loop) { health.failed() }
         statistics = TunnelStatistics(tunnel: 0, role: .server, service: "server \(server.id)", totals: totals)
         var logger = logger
         logger[metadataKey: "peer_server"] = "\(server.id)"
@@ -247,7 +247,7 @@ final class PeerLink {
     private func withSession(_ begin: @escaping (any StreamOpener) -> Void, fail: @escaping () -> Void) {
         if let opener = state.opener { return begin(opener) }
         guard waiting.count < Self.waitingVisitors else { return fail() }
-        waiting.append(Waiting(until: .now() + Self.timeout, begin: begin, fail: fail))
+        waiting.append(Waiting(until: .now() + times.session, begin: begin, fail: fail))
         watchDeadline()
         guard case .idle = state else { return }
         let attempt = PeerAttempt(self)

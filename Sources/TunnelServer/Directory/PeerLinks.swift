@@ -9,6 +9,7 @@ final class PeerLinks {
     private let healths: PeerHealths
     private let totals: TrafficTotals
     private let metrics: ClusterMetrics
+    private let times: PeerLinkTimes
     private let loop: any EventLoop
     private let logger: Logger
     private var links: [ServerID: PeerLink] = [:]
@@ -20,11 +21,12 @@ final class PeerLinks {
         _ healths: PeerHealths,
         totals: TrafficTotals,
         metrics: ClusterMetrics,
+        times: PeerLinkTimes,
         on loop: any EventLoop,
         logger: Logger
     ) {
         (self.dialler, self.healths) = (dialler, healths)
-        (self.totals, self.metrics) = (totals, metrics)
+        (self.totals, self.metrics, self.times) = (totals, metrics, times)
         (self.loop, self.logger) = (loop, logger)
     }
 
@@ -43,6 +45,7 @@ final class PeerLinks {
             PeerHealth(server.id, in: healths),
             totals: totals,
             metrics: metrics,
+            times: times,
             on: loop,
             logger: logger
         ) { [weak self] isUp in

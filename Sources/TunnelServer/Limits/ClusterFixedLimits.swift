@@ -144,17 +144,17 @@ extension FixedLimit {
         ),
         FixedLimit(
             "Time that they wait",
-            .time(PeerLink.timeout),
+            .time(PeerLinkTimes().session),
             "some round trips between continents; the attempt continues for later visitors"
         ),
         FixedLimit(
             "Time in which another server answers a stream, before it is asked for a sign of life",
-            .time(SilenceWatch.patience),
+            .time(PeerLinkTimes().answer),
             "the answer takes one round trip"
         ),
         FixedLimit(
             "Time for the sign of life",
-            .time(SilenceWatch.probeTimeout),
+            .time(PeerLinkTimes().signOfLife),
             "two round trips between continents"
         ),
         FixedLimit(

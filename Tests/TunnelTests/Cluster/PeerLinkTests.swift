@@ -58,6 +58,7 @@ struct PeerLinkTests {
                 PeerHealth(ServerID(7), in: PeerHealths()),
                 totals: TrafficTotals(),
                 metrics: ClusterMetrics(factory: NOOPMetricsHandler.instance),
+                times: PeerLinkTimes(),
                 on: rig.loop,
                 logger: CollectedLog().logger
             ) { _ in }

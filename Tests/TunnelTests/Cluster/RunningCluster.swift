@@ -73,6 +73,9 @@ struct RunningCluster: Sendable {
                     clients: [ClientRights(name: "server", verifier: verifier)]
                 )
                 setup.leavingTime = .zero
+                // A server of this process is reached sooner or later, however busy the machine is.
+                setup.linkTimes.session = .seconds(60)
+                setup.linkTimes.answer = .seconds(60)
                 server.cluster = setup
                 let group = ServiceGroup(
                     configuration: .init(
