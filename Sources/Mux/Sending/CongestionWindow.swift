@@ -26,7 +26,7 @@ struct CongestionWindow: Sendable {
     static let leastAlone = 65_536
     /// Most that is granted for delayed ACKs and busy processors: with bulk streams alone, and beside interactive ones.
     static let ackAllowance = (bulk: 1_048_576, interactive: 163_840)
-    /// Beside interactive streams the allowance is what passes within 6 ms, and 80 KiB at least: an ACK comes after 60 KiB,
+    /// Beside interactive streams the allowance is what passes within 6 ms, and 80 KiB at least: an ACK comes after 64 KiB,
     /// and a chunk fills the path meanwhile. With 20 ms a request took 137 ms beside bulk over 100 ms and 100 Mbit/s.
     static let interactiveAllowance = (seconds: 0.006, least: 81_920)
     /// Headroom as a share of the bandwidth-delay product, so that varying round trips do not leave the path idle; beside
@@ -38,7 +38,7 @@ struct CongestionWindow: Sendable {
     /// the rate then doubles in a round trip although the peer's ACKs are late. With 2 it takes a third longer than the slow
     /// start of TCP, and the queue at the end is half as long.
     static let startupGain = (first: 2.9, later: 2.0)
-    /// Rate from which a long frame, 60 KiB, leaves within a millisecond. Bytes per second.
+    /// Rate from which a long frame, some 64 KiB, leaves within a millisecond. Bytes per second.
     static let fast = 64_000_000.0
     /// Most that is granted beyond the window while bytes wait for a retransmission, as multiples of what the path holds.
     ///
@@ -111,7 +111,7 @@ struct CongestionWindow: Sendable {
         let isLosing = losesUntil.map { now < $0 } ?? false
         // Acknowledgements come in bursts until the window has filled the path.
         if !isLosing, !isSteady { return window }
-        // The peer sends an ACK after 60 KiB or the ACK delay.
+        // The peer sends an ACK after a long frame or the ACK delay.
         let usual = ackDelay + Double(MuxLimits.maximumData) / path.rate
         let stalled = path.rate * max(0, path.longestGap(now: now) - usual)
         let more =

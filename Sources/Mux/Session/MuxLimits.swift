@@ -1,8 +1,10 @@
 /// The limits of a session, each with its default and reason. Zero never means "unlimited".
 public struct MuxLimits: Sendable, Hashable {
-    /// Payload of one DATA frame, bytes. At 60 KiB the cost of headers is negligible and the wait for one frame is
-    /// short. With its head and its seal the frame fits into a message of Noise, which has at most 65,535 bytes.
-    public static let maximumData = 61_440
+    /// Payload of one DATA frame, bytes. At 65,280 the cost of headers is negligible and the wait for one frame is short.
+    ///
+    /// It is 64 KiB less 256 bytes. With its head and its seal the frame fits into a message of Noise, which has at most
+    /// 65,535 bytes. With the heads of WebSocket and some control frames it fits into a buffer of 64 KiB.
+    public static let maximumData = 65_280
     /// Payload of one DATAGRAM, bytes: the longest that UDP over IPv4 carries.
     public static let maximumDatagram = 65_507
     /// Bytes of datagrams of all flows that wait for the carrier, bytes. 8 MiB: some dozen full flows.

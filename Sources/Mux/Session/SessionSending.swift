@@ -66,16 +66,21 @@ extension Session {
         return max(limits.replayBytes / 8, min(half, MuxLimits.maximumData + SendScheduler.reserve))
     }
 
+    /// What one lane of several for bulk may take, so that bulk on the others goes on if it dies: with the next frame half
+    /// of what is left for bulk, and one frame at least.
+    private var laneShare: Int {
+        max((limits.replayBytes - bulkReserve) / 2 - MuxLimits.maximumData, MuxLimits.maximumData)
+    }
+
     /// The frames that may be sent over a lane, with the bytes that are in flight on all lanes.
     private mutating func room(_ index: Int, _ place: SendScheduler.Place, now: Instant) -> SendScheduler.Room {
         let kept = keptCost
         guard kept < limits.replayBytes else { return .none }
         // Bulk leaves room for control frames and short chunks on another lane.
-        // No lane takes so much that bulk on the others pauses if it dies.
         let takesBulk =
             lanes.count == 1
             || kept < limits.replayBytes - bulkReserve
-                && (lanes[index].replay.cost < (limits.replayBytes - bulkReserve) / 2 || isOnlyOneForBulk(now: now))
+                && (lanes[index].replay.cost < laneShare || isOnlyOneForBulk(now: now))
         return windowRoom(index, takesBulk: takesBulk, now: now)
     }
 

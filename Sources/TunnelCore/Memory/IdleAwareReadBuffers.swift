@@ -15,9 +15,9 @@ package struct IdleAwareReadBuffers: RecvByteBufferAllocator {
     private static let smallest: UInt32 = 2_048
 
     /// Bytes that the largest reads leave free. One read is then four of the longest DATA frames, and it fits with their
-    /// heads into one read of the carrier at the other end. A buffer's size is a power of two, and NIO fills it, so the
-    /// free bytes are a gap at its front.
-    package static let spare = 16_384
+    /// heads and seals into one read of the carrier at the other end. A buffer's size is a power of two, and NIO fills it,
+    /// so the free bytes are a gap at its front.
+    package static let spare = 1_024
 
     private let largest: UInt32
     private let spare: UInt16
@@ -26,7 +26,7 @@ package struct IdleAwareReadBuffers: RecvByteBufferAllocator {
     private var wasSmall = false
 
     /// - Parameters:
-    ///   - largest: the size of a busy socket's reads, from 32 KiB to 1 GiB.
+    ///   - largest: the size of a busy socket's reads, from 2 KiB to 1 GiB.
     ///   - spare: what the largest reads leave free.
     package init(largest: Int, spare: Int = Self.spare) {
         self.spare = UInt16(clamping: spare)

@@ -82,8 +82,8 @@ extension HostileTests {
             },
             Row("M17 repeated END", count: 300) { stream in [OutboundFrame(.end, stream)] },
             Row("M18 repeated empty DATA", count: 300) { stream in [OutboundFrame(.data, stream)] },
-            Row("M19 DATA above 60 KiB") { stream in
-                [OutboundFrame(.data, stream, ByteBuffer(repeating: 1, count: 61_441))]
+            Row("M19 DATA above 65,280 bytes") { stream in
+                [OutboundFrame(.data, stream, ByteBuffer(repeating: 1, count: 65_281))]
             },
             Row("M19 a message above the longest frame", .messageTooBig) { peer, stream in
                 try peer.encode(OutboundFrame(.data, stream, ByteBuffer(repeating: 1, count: 65_530)))

@@ -58,7 +58,7 @@ import Testing
     func creditIsDelayed() throws {
         let rig = Rig(.server) { $0.initialWindow = 80_000 }
         let socket = try rig.visitor(2, Rig.policy(bytesPerSecond: 1_000))
-        try rig.receive(.data(2, count: 61_440), .data(2, count: 4_096))
+        try rig.receive(.data(2, count: 65_280), .data(2, count: 256))
         try rig.receive(.data(2, count: 4_000))
         #expect(socket.farSide.utf8.count == 69_536)
         #expect(rig.sent() == ["CREDIT 2 to 145536"], "for the bytes within the bandwidth")
