@@ -7,8 +7,8 @@ import Testing
     private let four = StreamID(4)
 
     /// A server's session with lanes 0 to `last`, of which lane 0 has just carried interactive bytes, and with more bulk
-    /// than may be in flight.
-    private func server(lanes last: UInt32, _ replayBytes: Int) throws -> Session {
+    /// than may be in flight: chunks of the sizes `first`, and then of long frames.
+    private func server(lanes last: UInt32, _ replayBytes: Int, first: [Int] = []) throws -> Session {
         var server = try serverWithStream(
             limits {
                 $0.replayBytes = replayBytes
@@ -28,6 +28,7 @@ import Testing
             server.lanes[index].congestion = .wide
             server.lanes[index].congestion.interactive = interactive
         }
+        for size in first { server.write(two, bytes(size)) }
         for _ in 0..<80 { server.write(two, bytes(MuxLimits.maximumData)) }
         return server
     }
@@ -54,10 +55,23 @@ import Testing
         var server = try server(lanes: 2, replayBytes)
         _ = server.frames(on: 1)
         let forBulk = replayBytes - max(replayBytes / 8, MuxLimits.maximumData + SendScheduler.reserve)
-        #expect(server.lanes[1].replay.cost <= forBulk / 2 + MuxLimits.maximumData + 1_024)
+        let most = max(forBulk / 2, MuxLimits.sharedData + MuxLimits.maximumData) + MuxLimits.frameCost + 16
+        #expect(server.lanes[1].replay.cost <= most)
         #expect(!server.frames(on: 2).isEmpty)
         server.write(four, bytes(10))
         #expect(server.sent(on: 0).count == 1)
+    }
+
+    @Test(
+        "of two lanes for bulk, one leaves a frame to the other also after shorter frames",
+        arguments: [[16_384, 16_384, 16_384, 15_551], [16_000], [65_000], [40_000, 20_000, 5_000], [16_383, 100]]
+    )
+    func mixedFrames(first: [Int]) throws {
+        for replayBytes in [262_144, 300_000, 391_935, 391_936, 524_288] {
+            var server = try server(lanes: 2, replayBytes, first: first)
+            #expect(!server.frames(on: 1).isEmpty)
+            #expect(!server.frames(on: 2).isEmpty, "\(replayBytes)")
+        }
     }
 }
 

@@ -45,13 +45,13 @@ import Testing
         #expect(size(reads) == 2_048)
     }
 
-    @Test("The largest read with frame headers fits into one read of a carrier")
+    @Test("The largest read with heads and seals of its frames fits into one read of a carrier")
     func spare() {
         var reads = IdleAwareReadBuffers(largest: 262_144)
         for _ in 0..<9 { _ = reads.record(actualReadBytes: size(reads)) }
         let buffer = reads.buffer(allocator: ByteBufferAllocator())
         #expect(buffer.readableBytes == 0)
-        // Each chunk of 16 KiB has a frame header of 8 bytes, perhaps an offset of 8, a WebSocket header of 14 and a seal of 16.
+        // Each chunk of 16 KiB has a frame header of 8 bytes, an offset of 8, a WebSocket header of 14, and a seal of 16.
         let frames = (buffer.writableBytes + 16_383) / 16_384
         #expect(buffer.writableBytes + frames * (8 + 8 + 14 + 16) <= 262_144)
     }

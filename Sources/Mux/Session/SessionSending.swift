@@ -66,10 +66,12 @@ extension Session {
         return max(limits.replayBytes / 8, min(half, MuxLimits.maximumData + SendScheduler.reserve))
     }
 
-    /// What one lane of several for bulk may take, so that bulk on the others goes on if it dies: with the next frame half
-    /// of what is left for bulk, and one frame at least.
-    private var laneShare: Int {
-        max((limits.replayBytes - bulkReserve) / 2 - MuxLimits.maximumData, MuxLimits.maximumData)
+    /// Whether a lane has, with its next frame, at most half of what bulk may use. Bulk on the other lanes then goes on if
+    /// this one dies. A lane with little takes one frame in any case.
+    private func hasShareLeft(_ index: Int) -> Bool {
+        let share = (limits.replayBytes - bulkReserve) / 2
+        let cost = lanes[index].replay.cost
+        return cost + lanes[index].congestion.chunk <= share || cost < min(MuxLimits.sharedData, share)
     }
 
     /// The frames that may be sent over a lane, with the bytes that are in flight on all lanes.
@@ -80,7 +82,7 @@ extension Session {
         let takesBulk =
             lanes.count == 1
             || kept < limits.replayBytes - bulkReserve
-                && (lanes[index].replay.cost < laneShare || isOnlyOneForBulk(now: now))
+                && (hasShareLeft(index) || isOnlyOneForBulk(now: now))
         return windowRoom(index, takesBulk: takesBulk, now: now)
     }
 
@@ -232,7 +234,9 @@ extension Session {
 
     private mutating func noteActivity(of stream: Stream, _ bytes: Int, isShort: Bool, now: Instant) {
         if bytes >= MuxLimits.sharedData { bulkBytes &+= UInt64(bytes) }
-        guard isShort || bytes == MuxLimits.maximumData else { return }
+        let isRest = isShort && stream.hasSentLong
+        stream.hasSentLong = bytes > SendScheduler.interactiveBytes
+        guard isShort && !isRest || bytes == MuxLimits.maximumData else { return }
         // A short chunk that came before on the stream asked for these bytes.
         if !isShort { arriving.sendsLong(stream.id) }
         // All lanes leave room for interactive bytes, since they may share a path.

@@ -38,8 +38,10 @@ extension Session {
 
     /// Notes DATA that has arrived.
     mutating func noteArrival(of stream: Stream, _ bytes: Int, now: Instant) {
+        let isRest = stream.hasReceivedLong
+        stream.hasReceivedLong = bytes > SendScheduler.interactiveBytes
         if bytes <= SendScheduler.interactiveBytes {
-            arriving.sendsShort(stream.id, now: now)
+            if !isRest { arriving.sendsShort(stream.id, now: now) }
         } else if bytes >= MuxLimits.sharedData {
             arriving.sendsLong(stream.id)
             // A short chunk that left before on the stream asked for these bytes.

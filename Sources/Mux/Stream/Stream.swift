@@ -48,6 +48,10 @@ final class Stream {
     var isScheduled = false
     /// Whether the socket was paused and waits for `.sendable`.
     var isBlocked = false
+    /// Whether its last DATA was no short frame, sent and received. A short one behind it is the rest of a chunk, and no
+    /// keystroke or request.
+    var hasSentLong = false
+    var hasReceivedLong = false
     /// The stream's state in the read gate.
     var readShare = ReadGate.Share()
 

@@ -5,7 +5,7 @@ import WebSocket
 /// Measures the cost of a frame in the sessions of both ends, in one process and without sockets. It includes the
 /// credit and acknowledgements of the other direction.
 struct SessionBench {
-    static let sizes = [64, 1_024, 16_384, 65_536]
+    static let sizes = [64, 1_024, 16_384, MuxLimits.maximumData]
     /// The numbers of streams with bytes to send.
     static let streams = [1, 16]
     /// The number of frames of each stream in one iteration.

@@ -14,9 +14,9 @@ package struct IdleAwareReadBuffers: RecvByteBufferAllocator {
     /// The least size of all others.
     private static let smallest: UInt32 = 2_048
 
-    /// Bytes that the largest reads leave free. One read is then four of the longest DATA frames, and it fits with their
-    /// heads and seals into one read of the carrier at the other end. A buffer's size is a power of two, and NIO fills it,
-    /// so the free bytes are a gap at its front.
+    /// Bytes that the largest reads leave free. One read is then four of the longest DATA frames. With their heads and
+    /// seals it fits into one read of the carrier at the other end. A buffer's size is a power of two, and NIO fills it. So
+    /// the free bytes are a gap at its front.
     package static let spare = 1_024
 
     private let largest: UInt32

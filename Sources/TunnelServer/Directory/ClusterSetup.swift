@@ -18,7 +18,7 @@ package struct ClusterSetup: Sendable {
     package var tls: TLSConfiguration?
     /// The time for which the server still serves everything after it was asked to stop, while `readyz` says 503.
     package var leavingTime = Duration.seconds(2)
-    /// The times after which another server counts as not reached.
+    /// The times of links to other servers.
     package var linkTimes = PeerLinkTimes()
     /// Times and limits.
     package var limits = ClusterLimits()

@@ -3,8 +3,8 @@ import TunnelCore
 
 /// Notices that another server has become silent, as one whose machine has vanished.
 ///
-/// The link to it stays open then, and its next PING may be due in 20 s. If the server does not answer a stream soon, it is asked for a sign of life. Without one, the visitors whose streams wait go
-/// elsewhere. It lives on the link's event loop.
+/// The link to it stays open then, and its next PING may be due in 20 s. If the server does not answer a stream soon, it is
+/// asked for a sign of life. Without one, the visitors whose streams wait go elsewhere. It lives on the link's event loop.
 final class SilenceWatch {
     /// Time for the answer to the PING after which the link's carrier is dead. 4 s: a pause of the network may end until then,
     /// and the link's streams go on.
