@@ -86,6 +86,8 @@ extension EndToEnd {
             let words =
                 [try CulvertExecutable.path()] + scenario.stdioArguments("ws://127.0.0.1:\(port)", "%h:%p") + [
                     "--proxy", squid.url, "--proxy-user", "alma", "--proxy-password-file", passwordFile,
+                    // With a second one, which a client on a busy machine may open, a cut would not be a resume.
+                    "--carriers", "1",
                 ]
             return words.joined(separator: " ")
         }
