@@ -67,6 +67,31 @@ import Testing
         }
     }
 
+    @Test("on another lane than the last control frames, CREDIT does not wait for their acknowledgement, as others do")
+    func creditDoesNotWait() throws {
+        var client = try clientWithStream(limits { $0.initialWindow = 100 })
+        #expect(client.kind(of: frame(.ack, number: 1)) == nil, "the server has ACCEPT")
+        client.bind(BindRequest(tunnel: 0, address: "", port: 0))
+        #expect(client.sent() == ["bind"])
+        #expect(client.requestLane() == LaneID(1))
+        // The new lane becomes the quick one, because bulk and an interactive stream share the first.
+        #expect(client.kind(of: openFrame(4), frame(.data, 4, bytes(10))) == nil)
+        client.lanes[0].bulkAt = .start
+        #expect(try client.attach(LaneID(1), epoch: 1, peerReceived: 0, now: .start))
+        #expect(client.quickIndex == 1)
+        client.accept(StreamID(4), now: .start)
+        client.consumed(StreamID(4), 10, now: .start)
+        #expect(client.kind(of: data(2, at: 0, bytes(50)), on: 0) == nil)
+        client.consumed(two, 50, now: .start)
+        #expect(client.sent(on: 0).isEmpty)
+        #expect(client.sent(on: 1) == ["credit 2"])
+        #expect(client.kind(of: data(4, at: 10, bytes(50)), on: 0) == nil)
+        client.consumed(StreamID(4), 50, now: .start)
+        #expect(client.sent(on: 1).isEmpty, "the server may not know the stream, so ACCEPT comes first")
+        #expect(client.kind(of: frame(.ack, number: 2), on: 0) == nil)
+        #expect(client.sent(on: 1) == ["accept 4", "credit 4"])
+    }
+
     @Test("frames of a stream that the peer may not know follow its OPEN or ACCEPT")
     func unknownStream() throws {
         var client = try clientWithStream()

@@ -145,6 +145,19 @@ import Testing
         #expect(server.holdings.bufferedBytes == 0)
     }
 
+    @Test("M12 CREDIT may arrive behind a later one on another lane, and grants nothing, however often")
+    func overtakenCredit() throws {
+        var server = try serverWithStream(window: 100)
+        try server.open(lanes: 1...1)
+        #expect(server.kind(of: frame(.credit, 2, number: 500), on: 1) == nil)
+        for _ in 0..<1_000 { #expect(server.kind(of: frame(.credit, 2, number: 300), on: 0) == nil) }
+        #expect(server.accepts(two, bytes(600)) == false)
+        #expect(server.frames(on: 0).map(\.payload.readableBytes) == [500])
+        #expect(server.kind(of: frame(.credit, 2, number: (1 << 32) + 501), on: 0) == .creditRange)
+        var one = try serverWithStream(window: 100)
+        #expect(one.kind(of: frame(.credit, 2, number: 500), frame(.credit, 2, number: 300)) == .creditRange)
+    }
+
     @Test("M16 in a session that has had one lane only, END and RESET follow their bytes")
     func oneLane() throws {
         var server = try serverWithStream()

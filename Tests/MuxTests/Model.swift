@@ -344,7 +344,10 @@ struct Model {
             frame = try carriers[carrier][role.peer]?.receive(&random)
         } catch { check(false, "\(error)") }
         guard let frame else { return }
-        if frame.header.type == .credit { streams[frame.header.stream]?[role].granted = Int(clamping: frame.number) }
+        if frame.header.type == .credit, let before = streams[frame.header.stream]?[role].granted {
+            // A later one may have come first, over another lane.
+            streams[frame.header.stream]?[role].granted = max(before, Int(clamping: frame.number))
+        }
         let now = now
         with(role) { session throws(MuxError) in try session.receive(frame, on: lane, now: now) }
     }

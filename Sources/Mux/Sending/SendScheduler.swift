@@ -33,9 +33,11 @@ struct SendScheduler {
 
     /// The frames that a lane may carry: all of them in a session with one lane.
     struct Place {
-        /// Whether control frames may go over the lane: all counted ones except DATA, END and a
-        /// RESET that follows its stream's DATA.
+        /// Whether control frames may go over the lane: all counted ones except DATA, END, a RESET that follows its
+        /// stream's DATA, and CREDIT of a stream that the peer knows.
         var hasControl = true
+        /// Whether such CREDIT may go over the lane.
+        var hasCredit = true
         /// Whether short chunks may go over the lane.
         var hasInteractive = true
         /// Whether frames of bulk streams may go over the lane.
@@ -46,6 +48,8 @@ struct SendScheduler {
     }
 
     private var control = CircularBuffer<OutboundFrame>()
+    /// CREDIT of streams that the peer knows. It waits for no control frame on another lane.
+    private var credits = CircularBuffer<OutboundFrame>(initialCapacity: 0)
     private var interactive = CircularBuffer<Stream>()
     private var bulk = CircularBuffer<Stream>()
     /// Streams that the peer may not know yet, since the frame that announces them waits for a lane.
@@ -60,23 +64,35 @@ struct SendScheduler {
     private(set) var handedOver = 0
 
     /// Whether no frame waits.
-    var isEmpty: Bool { control.isEmpty && interactive.isEmpty && bulk.isEmpty && parked.isEmpty }
+    var isEmpty: Bool {
+        control.isEmpty && credits.isEmpty && interactive.isEmpty && bulk.isEmpty && parked.isEmpty
+    }
+
+    /// Whether a control frame or CREDIT waits for a lane of this kind.
+    func hasControl(for place: Place) -> Bool {
+        place.hasControl && !control.isEmpty || place.hasCredit && !credits.isEmpty
+    }
 
     /// Whether a frame waits for a lane of this kind.
     func waits(for place: Place) -> Bool {
-        place.hasControl && !control.isEmpty || place.hasInteractive && !interactive.isEmpty
-            || place.hasBulk && !bulk.isEmpty
+        hasControl(for: place) || place.hasInteractive && !interactive.isEmpty || place.hasBulk && !bulk.isEmpty
     }
 
     /// Whether a short chunk waits.
     var hasInteractive: Bool { !interactive.isEmpty }
 
     /// Control frames that wait. Their number measures floods.
-    var waitingControl: Int { control.count }
+    var waitingControl: Int { control.count + credits.count }
 
     /// Queues a control frame; these keep their order among themselves.
     mutating func enqueue(_ frame: OutboundFrame) {
         control.append(frame)
+    }
+
+    /// Queues CREDIT. Before the peer knows the stream, it keeps its order with the control frames.
+    mutating func enqueueCredit(_ offset: UInt64, of stream: Stream) {
+        let frame = OutboundFrame(.credit, stream.id, number: offset)
+        if stream.isKnown { credits.append(frame) } else { control.append(frame) }
     }
 
     /// Puts a stream into its ring, unless it stands in one or has nothing to send.
@@ -111,6 +127,7 @@ struct SendScheduler {
             handedOver = max(0, handedOver - 1)
             return (frame, nil, false)
         }
+        if place.hasCredit, let frame = credits.popFirst() { return (frame, nil, false) }
         switch room {
         case .none, .control: return nil
         case .interactive:

@@ -23,6 +23,7 @@ extension Session {
         let id = lanes[index].id
         return SendScheduler.Place(
             hasControl: isQuick && mayTakeControl(id),
+            hasCredit: isQuick,
             hasInteractive: isQuick,
             hasBulk: isShared,
             isFree: { $0.isKnown || $0.announced == id }
@@ -47,7 +48,7 @@ extension Session {
         return true
     }
 
-    /// Notes a control frame that has left over a lane.
+    /// Notes a control frame that has left over a lane. CREDIT is none: no other frame needs to arrive behind it.
     mutating func noteControl(over index: Int) {
         control = (lanes[index].id, lanes[index].replay.sent)
     }

@@ -111,7 +111,7 @@ extension Session {
         let isMemoryShort = bufferedBytes > limits.bufferedBytes / 2 || pressure >= .shrinksWindows
         let limit = isMemoryShort ? limits.initialWindow : limits.maximumWindow
         if let offset = stream.receiving.nextGrant(now: now, roundTrip: roundTrip, limit: limit) {
-            scheduler.enqueue(OutboundFrame(.credit, id, number: offset))
+            scheduler.enqueueCredit(offset, of: stream)
             return true
         }
         return false
@@ -170,6 +170,8 @@ extension Session {
     private mutating func receiveCredit(_ id: StreamID, _ offset: UInt64, now: Instant) throws(MuxError) {
         guard let stream = try streams.find(id, .credit) else { return }
         try expectBytes(stream, .credit)
+        // A later one may have come first, over another lane.
+        if scheduler.showsOffsets, offset < stream.credit.limit { return }
         guard try stream.grant(offset) else {
             return try rateLimits.countAnomaly("credit that grants nothing", now: now)
         }

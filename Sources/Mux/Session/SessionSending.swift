@@ -165,7 +165,7 @@ extension Session {
             return nil
         }
         let frame = record(turn, index, now: now)
-        if turn.stream == nil { noteControl(over: index) }
+        if turn.stream == nil, frame.header.type != .credit { noteControl(over: index) }
         return frame
     }
 
@@ -179,7 +179,7 @@ extension Session {
         _ place: SendScheduler.Place,
         now: Instant
     ) -> OutboundFrame? {
-        if case .none = room {} else if place.hasControl, scheduler.waitingControl > 0 { return nil }
+        if case .none = room {} else if scheduler.hasControl(for: place) { return nil }
         switch windowRoom(index, takesBulk: true, now: now) {
         case .none, .control: return nil
         case .interactive: return place.hasInteractive ? moved.nextShort() : nil
