@@ -107,6 +107,38 @@ import Testing
         )
     }
 
+    @Test("on a far path a stream's window is 256 KiB once more than a request was consumed, if memory permits")
+    func farPath() throws {
+        func granted(_ count: Int, window: Int = 65_536, _ roundTrip: Duration?, limit: Int = .max) throws -> UInt64? {
+            var credit = ReceiveCredit(window: window, now: .start)
+            try credit.receive(count)
+            credit.consume(count)
+            return credit.nextGrant(now: .at(.seconds(1)), roundTrip: roundTrip, limit: limit)
+        }
+        let far = Duration.milliseconds(5)
+        #expect(try granted(4_097, far) == 4_097 + 262_144)
+        #expect(try granted(4_096, far) == nil, "a request")
+        #expect(try granted(4_097, far - .nanoseconds(1)) == nil)
+        #expect(try granted(4_097, nil) == nil, "no round trip is known")
+        #expect(try granted(4_097, far, limit: 65_536) == nil, "memory is short")
+        #expect(try granted(4_097, far, limit: 200_000) == 204_097)
+        #expect(try granted(4_097, window: 262_144, far) == nil, "the window is as wide already")
+        var credit = ReceiveCredit(window: 65_536, now: .start)
+        try credit.receive(65_536)
+        credit.consume(5_000)
+        #expect(credit.nextGrant(now: .start, roundTrip: .milliseconds(100), limit: .max) == 267_144)
+        credit.consume(60_536)
+        #expect(credit.nextGrant(now: .start, roundTrip: .milliseconds(100), limit: .max) == nil, "a step has 64 KiB")
+        try credit.receive(70_536)
+        credit.consume(70_535)
+        #expect(credit.nextGrant(now: .start, roundTrip: .milliseconds(100), limit: .max) == 136_071 + 262_144)
+        credit.consume(1)
+        try credit.receive(65_536)
+        credit.consume(65_536)
+        #expect(credit.nextGrant(now: .at(.milliseconds(199)), roundTrip: .milliseconds(100), limit: .max) == 725_896)
+        #expect(credit.window == 524_288, "half of it was used within two round trips")
+    }
+
     @Test("a window whose half is below a quantum also doubles when it is used within 100 ms")
     func narrow() throws {
         var credit = ReceiveCredit(window: 65_536, now: .start)

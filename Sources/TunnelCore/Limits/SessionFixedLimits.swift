@@ -90,6 +90,11 @@ extension FixedLimit {
             isWire: true
         ),
         FixedLimit(
+            "Window of a stream that has brought more than a request, from 5 ms of round trip on",
+            .bytes(MuxLimits.farWindow),
+            "TCP sends as much in its first round trips, and would wait for credit"
+        ),
+        FixedLimit(
             "DATA frame while several streams are ready",
             .bytes(MuxLimits.sharedData),
             "an interactive stream waits for the end of one frame, unless the path is fast"
