@@ -3,7 +3,7 @@
 extension MuxLimits {
     /// Distance by which a CREDIT may exceed what was sent, bytes.
     package static var furthestCredit: Int { Int(clamping: SendCredit.furthest) }
-    /// Window of a stream on a far path once more than a request was accepted, bytes.
+    /// Least window of a stream on a far path once more than a request was accepted, bytes.
     package static var farWindow: Int { Int(ReceiveCredit.farWindow) }
     /// Divisor of the stream limit that gives the places reserved for tunnels.
     package static var reservePart: Int { TunnelShares.reservePart }

@@ -109,11 +109,17 @@ import Testing
 
     @Test("on a far path a stream's window is 256 KiB once more than a request was consumed, if memory permits")
     func farPath() throws {
-        func granted(_ count: Int, window: Int = 65_536, _ roundTrip: Duration?, limit: Int = .max) throws -> UInt64? {
+        func granted(
+            _ count: Int,
+            window: Int = 65_536,
+            _ roundTrip: Duration?,
+            limit: Int = .max,
+            hasRoom: Bool = true
+        ) throws -> UInt64? {
             var credit = ReceiveCredit(window: window, now: .start)
             try credit.receive(count)
             credit.consume(count)
-            return credit.nextGrant(now: .at(.seconds(1)), roundTrip: roundTrip, limit: limit)
+            return credit.nextGrant(now: .at(.seconds(1)), roundTrip: roundTrip, limit: limit, hasRoom: hasRoom)
         }
         let far = Duration.milliseconds(5)
         #expect(try granted(4_097, far) == 4_097 + 262_144)
@@ -122,6 +128,7 @@ import Testing
         #expect(try granted(4_097, nil) == nil, "no round trip is known")
         #expect(try granted(4_097, far, limit: 65_536) == nil, "memory is short")
         #expect(try granted(4_097, far, limit: 200_000) == 204_097)
+        #expect(try granted(4_097, far, hasRoom: false) == nil)
         #expect(try granted(4_097, window: 262_144, far) == nil, "the window is as wide already")
         var credit = ReceiveCredit(window: 65_536, now: .start)
         try credit.receive(65_536)
@@ -156,6 +163,50 @@ import Testing
         #expect(try use(in: shortly) == 262_144)
         #expect(try use(in: shortly) == 524_288)
         #expect(try use(in: shortly) == 524_288, "half of the window holds a quantum")
+    }
+
+    @Test("M15 streams on a far path get 256 KiB only while the windows of all fit into half of the memory")
+    func farPathMemory() throws {
+        for (memory, expected) in [(1_048_576, 5_000 + 262_144), (1_048_575, nil)] as [(Int, UInt64?)] {
+            var client = try clientWithStream(limits { $0.bufferedBytes = memory })
+            #expect(client.kind(of: openFrame(4), now: .start) == nil)
+            try client.answerPing(after: .milliseconds(5))
+            #expect(client.kind(of: frame(.data, 2, bytes(5_000))) == nil)
+            client.consumed(two, 5_000, now: .start)
+            #expect(client.frames().filter { $0.header.type == .credit }.map(\.number).first == expected, "\(memory)")
+        }
+    }
+
+    @Test("on a far path a window above 256 KiB doubles only if half of it was used within two round trips")
+    func farGrowth() throws {
+        for (wait, window) in [(199, 524_288), (200, 262_144)] as [(Int, UInt64)] {
+            var credit = ReceiveCredit(window: 65_536, now: .start)
+            func use(_ count: Int, _ now: Instant) throws {
+                try credit.receive(count)
+                credit.consume(count)
+                _ = credit.nextGrant(now: now, roundTrip: .milliseconds(100), limit: 4_194_304)
+            }
+            try use(5_000, .start)
+            try use(131_071, .at(.milliseconds(100)))
+            #expect(credit.window == 262_144, "less than half was used")
+            try use(65_536, .at(.milliseconds(wait)))
+            #expect(credit.window == window, "after \(wait) ms")
+        }
+    }
+
+    @Test("M15 after a shortage the window is 256 KiB again, without a grant while earlier credit exceeds it")
+    func farPathAfterShortage() throws {
+        var credit = ReceiveCredit(window: 1_048_576, now: .start)
+        try credit.receive(1_048_576)
+        credit.consume(100_000)
+        #expect(credit.nextGrant(now: .start, roundTrip: .milliseconds(100), limit: 65_536) == nil)
+        #expect(credit.window == 65_536)
+        #expect(credit.nextGrant(now: .start, roundTrip: .milliseconds(100), limit: .max) == nil)
+        #expect(credit.window == 262_144 && credit.granted == 1_048_576)
+        credit.consume(751_967)
+        #expect(credit.nextGrant(now: .start, roundTrip: .milliseconds(100), limit: .max) == nil, "less than a step")
+        credit.consume(1)
+        #expect(credit.nextGrant(now: .start, roundTrip: .milliseconds(100), limit: .max) != nil)
     }
 
     @Test("M15 granted credit stays while a window shrinks")

@@ -92,6 +92,29 @@ import Testing
         #expect(client.sent(on: 1) == ["accept 4", "credit 4"])
     }
 
+    @Test("CREDIT of a lane that is left goes over another one at once, unless its stream is gone or not known")
+    func leftCredit() throws {
+        var server = try serverWithStream(limits { $0.initialWindow = 100 })
+        #expect(server.kind(of: frame(.ack, number: 1)) == nil, "the client has OPEN")
+        #expect(server.open(visit, now: .start) == StreamID(4))
+        #expect(server.sent() == ["open 4"])
+        #expect(server.kind(of: frame(.accept, 4), frame(.ack, number: 2)) == nil)
+        try server.open(lanes: 1...2)
+        server.quickLane = LaneID(1)
+        for id in [2, 4] as [UInt32] {
+            #expect(server.kind(of: data(id, at: 0, bytes(50)), on: 0) == nil)
+            server.consumed(StreamID(id), 50, now: .start)
+        }
+        #expect(server.sent(on: 1) == ["credit 2", "credit 4"])
+        server.reset(StreamID(4), .connectionReset)
+        // The answer of a control frame on another lane is outstanding.
+        server.control = (LaneID(2), 1)
+        server.detach(LaneID(1), now: .start)
+        #expect(server.sent(on: 0) == ["lost"])
+        #expect(server.kind(of: retire(1, received: 0), on: 0) == nil)
+        #expect(server.sent(on: 0) == ["retired", "credit 2"])
+    }
+
     @Test("frames of a stream that the peer may not know follow its OPEN or ACCEPT")
     func unknownStream() throws {
         var client = try clientWithStream()

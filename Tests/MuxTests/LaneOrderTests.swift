@@ -153,9 +153,22 @@ import Testing
         for _ in 0..<1_000 { #expect(server.kind(of: frame(.credit, 2, number: 300), on: 0) == nil) }
         #expect(server.accepts(two, bytes(600)) == false)
         #expect(server.frames(on: 0).map(\.payload.readableBytes) == [500])
-        #expect(server.kind(of: frame(.credit, 2, number: (1 << 32) + 501), on: 0) == .creditRange)
-        var one = try serverWithStream(window: 100)
-        #expect(one.kind(of: frame(.credit, 2, number: 500), frame(.credit, 2, number: 300)) == .creditRange)
+        var tooFar = server
+        #expect(tooFar.kind(of: frame(.credit, 2, number: (1 << 32) + 501), on: 0) == .creditRange)
+        for _ in 0..<200 { #expect(server.kind(of: frame(.credit, 2, number: 500), on: 0) == nil) }
+        #expect(server.kind(of: frame(.credit, 2, number: 500), on: 0) == .flood, "the same offset is an anomaly")
+    }
+
+    @Test("M12 a lower offset ends the session until a further lane was asked for, and not after it is gone")
+    func lowerOffset() throws {
+        var client = try clientWithStream(window: 100)
+        #expect(client.kind(of: frame(.credit, 2, number: 500)) == nil)
+        var one = client
+        #expect(one.kind(of: frame(.credit, 2, number: 499)) == .creditRange)
+        #expect(client.requestLane() == LaneID(1))
+        #expect(client.kind(of: frame(.credit, 2, number: 499)) == nil)
+        client.abandonLane(LaneID(1))
+        #expect(client.kind(of: frame(.credit, 2, number: 498)) == nil)
     }
 
     @Test("M16 in a session that has had one lane only, END and RESET follow their bytes")

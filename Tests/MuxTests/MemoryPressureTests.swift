@@ -89,14 +89,3 @@ import Testing
         #expect(lengths.count <= 4, "\(lengths)")
     }
 }
-
-extension Session {
-    /// Answers this end's PING, so that a round trip is measured.
-    fileprivate mutating func answerPing(after span: Duration) throws {
-        try tick(now: .start)
-        let sent = frames()
-        let ping = try #require(sent.first { $0.header.type == .ping })
-        try receive(frame(.pong, number: ping.number), now: .at(span))
-        _ = actions()
-    }
-}

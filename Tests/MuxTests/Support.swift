@@ -172,6 +172,17 @@ extension Session {
     }
 }
 
+extension Session {
+    /// Answers this end's PING, so that a round trip is measured.
+    mutating func answerPing(after span: Duration) throws {
+        try tick(now: .start)
+        let sent = frames()
+        let ping = try #require(sent.first { $0.header.type == .ping })
+        try receive(frame(.pong, number: ping.number), now: .at(span))
+        _ = actions()
+    }
+}
+
 /// A server's session with stream 2 open and accepted, and no frame or action pending.
 func serverWithStream(_ limits: MuxLimits = MuxLimits(), window: UInt32 = 262_144) throws -> Session {
     var server = session(.server, limits, window: window)

@@ -33,10 +33,10 @@ struct SendScheduler {
 
     /// The frames that a lane may carry: all of them in a session with one lane.
     struct Place {
-        /// Whether control frames may go over the lane: all counted ones except DATA, END, a RESET that follows its
-        /// stream's DATA, and CREDIT of a stream that the peer knows.
+        /// Whether control frames may go over the lane: all counted ones except DATA, END and a RESET that follows its
+        /// stream's DATA. CREDIT of streams that the peer knows has its own queue once there are several lanes.
         var hasControl = true
-        /// Whether such CREDIT may go over the lane.
+        /// Whether CREDIT of that queue may go over the lane.
         var hasCredit = true
         /// Whether short chunks may go over the lane.
         var hasInteractive = true
@@ -48,7 +48,7 @@ struct SendScheduler {
     }
 
     private var control = CircularBuffer<OutboundFrame>()
-    /// CREDIT of streams that the peer knows. It waits for no control frame on another lane.
+    /// CREDIT that waits for no control frame on another lane.
     private var credits = CircularBuffer<OutboundFrame>(initialCapacity: 0)
     private var interactive = CircularBuffer<Stream>()
     private var bulk = CircularBuffer<Stream>()
@@ -89,10 +89,10 @@ struct SendScheduler {
         control.append(frame)
     }
 
-    /// Queues CREDIT. Before the peer knows the stream, it keeps its order with the control frames.
-    mutating func enqueueCredit(_ offset: UInt64, of stream: Stream) {
-        let frame = OutboundFrame(.credit, stream.id, number: offset)
-        if stream.isKnown { credits.append(frame) } else { control.append(frame) }
+    /// Queues CREDIT. It keeps its order with the control frames while the session has one lane, and until the peer knows
+    /// the stream.
+    mutating func enqueueCredit(_ frame: OutboundFrame, of stream: Stream) {
+        if showsOffsets, stream.isKnown { credits.append(frame) } else { control.append(frame) }
     }
 
     /// Puts a stream into its ring, unless it stands in one or has nothing to send.

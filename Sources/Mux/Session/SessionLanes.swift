@@ -255,7 +255,7 @@ extension Session {
     }
 
     /// Lets frames of a lost lane go over others. Frames that follow an OPEN or ACCEPT of this lane stay behind it.
-    /// Control frames keep their order.
+    /// Control frames keep their order. CREDIT of a stream that the peer knows does not wait for them.
     private mutating func move(
         _ frames: [OutboundFrame],
         _ announcements: CircularBuffer<(count: UInt64, stream: Stream)>,
@@ -273,6 +273,8 @@ extension Session {
                 ordered.append(frame)
             case .data, .end, .reset:
                 if unknown.contains(id) { ordered.append(frame.moved) } else { moved.append(frame.moved) }
+            case .credit where streams[id]?.isKnown ?? true:
+                if let stream = streams[id] { scheduler.enqueueCredit(frame, of: stream) }
             default:
                 ordered.append(frame)
             }

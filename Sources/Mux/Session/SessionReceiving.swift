@@ -110,8 +110,9 @@ extension Session {
         }
         let isMemoryShort = bufferedBytes > limits.bufferedBytes / 2 || pressure >= .shrinksWindows
         let limit = isMemoryShort ? limits.initialWindow : limits.maximumWindow
-        if let offset = stream.receiving.nextGrant(now: now, roundTrip: roundTrip, limit: limit) {
-            scheduler.enqueueCredit(offset, of: stream)
+        let hasRoom = streams.count * Int(ReceiveCredit.farWindow) <= limits.bufferedBytes / 2
+        if let offset = stream.receiving.nextGrant(now: now, roundTrip: roundTrip, limit: limit, hasRoom: hasRoom) {
+            scheduler.enqueueCredit(OutboundFrame(.credit, id, number: offset), of: stream)
             return true
         }
         return false

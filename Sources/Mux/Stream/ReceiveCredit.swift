@@ -61,9 +61,11 @@ struct ReceiveCredit: Sendable {
     static let far = Duration.milliseconds(5)
     /// Fewest bytes that are returned at once on a far path.
     static let farStep: UInt64 = 65_536
-    /// Window of a stream on a far path once the socket has accepted more than a request has. 256 KiB: TCP sends as much in
-    /// its first four or five round trips. A window of 64 KiB grows only when half of it has been used, so the sender waited
-    /// for credit in these round trips: over 100 ms, 12 s of download had 2 to 3 % less.
+    /// Least window of a stream on a far path whose socket has accepted more than a request has. 256 KiB: TCP sends as much in
+    /// its first four or five round trips.
+    ///
+    /// A window of 64 KiB grows only when half of it has been used, so the stream waits for credit meanwhile. Over 100 ms, a
+    /// download of 12 s had 2 to 3 % less.
     static let farWindow: UInt64 = 262_144
 
     /// Returns the offset for the next CREDIT; nil while less than half a window can be returned, or an eighth of a wide
@@ -71,13 +73,15 @@ struct ReceiveCredit: Sendable {
     ///
     /// The window doubles, up to `limit`, when half of it was used within two round trips, since it then limits the stream.
     /// It also doubles when that took less than ``busy``, because each CREDIT wakes the peer. A narrow window doubles when it
-    /// took less than ``sharing``. On a far path the first window of a bulk stream is ``farWindow``. A window above `limit`
+    /// took less than ``sharing``. If `hasRoom`, a stream on a far path has ``farWindow`` at least. A window above `limit`
     /// shrinks to `limit`; credit already granted stays.
-    mutating func nextGrant(now: Instant, roundTrip: Duration?, limit: Int) -> UInt64? {
+    ///
+    /// - Parameter hasRoom: whether all streams of the session may have ``farWindow``.
+    mutating func nextGrant(now: Instant, roundTrip: Duration?, limit: Int, hasRoom: Bool = true) -> UInt64? {
         window = min(window, UInt64(limit))
         let isFar = roundTrip ?? .zero >= Self.far
         let first = min(Self.farWindow, UInt64(limit))
-        if isFar, window < first, consumed > SendScheduler.interactiveBytes {
+        if isFar, hasRoom, window < first, consumed > SendScheduler.interactiveBytes {
             window = first
             used = (now, consumed)
         }

@@ -90,9 +90,9 @@ extension FixedLimit {
             isWire: true
         ),
         FixedLimit(
-            "Window of a stream that has brought more than a request, from 5 ms of round trip on",
+            "Least window of a stream that has brought more than a request over 5 ms, if half of received_bytes holds all",
             .bytes(MuxLimits.farWindow),
-            "TCP sends as much in its first round trips, and would wait for credit"
+            "TCP sends as much in its first round trips, and with less the stream waits for credit"
         ),
         FixedLimit(
             "DATA frame while several streams are ready",
