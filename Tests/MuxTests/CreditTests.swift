@@ -86,7 +86,7 @@ import Testing
             try credit.receive(Int(credit.granted - credit.received))
             credit.consume(credit.buffered)
             now = now + wait
-            _ = credit.nextGrant(now: now, roundTrip: roundTrip, limit: limit)
+            _ = credit.nextGrant(now: now, roundTrip: roundTrip, limit: limit, hasRoom: true)
             #expect(credit.granted == credit.consumed + credit.window)
             return credit.window
         }
@@ -133,16 +133,25 @@ import Testing
         var credit = ReceiveCredit(window: 65_536, now: .start)
         try credit.receive(65_536)
         credit.consume(5_000)
-        #expect(credit.nextGrant(now: .start, roundTrip: .milliseconds(100), limit: .max) == 267_144)
+        #expect(credit.nextGrant(now: .start, roundTrip: .milliseconds(100), limit: .max, hasRoom: true) == 267_144)
         credit.consume(60_536)
-        #expect(credit.nextGrant(now: .start, roundTrip: .milliseconds(100), limit: .max) == nil, "a step has 64 KiB")
+        #expect(
+            credit.nextGrant(now: .start, roundTrip: .milliseconds(100), limit: .max, hasRoom: true) == nil,
+            "a step has 64 KiB"
+        )
         try credit.receive(70_536)
         credit.consume(70_535)
-        #expect(credit.nextGrant(now: .start, roundTrip: .milliseconds(100), limit: .max) == 136_071 + 262_144)
+        #expect(
+            credit.nextGrant(now: .start, roundTrip: .milliseconds(100), limit: .max, hasRoom: true) == 136_071
+                + 262_144
+        )
         credit.consume(1)
         try credit.receive(65_536)
         credit.consume(65_536)
-        #expect(credit.nextGrant(now: .at(.milliseconds(199)), roundTrip: .milliseconds(100), limit: .max) == 725_896)
+        #expect(
+            credit.nextGrant(now: .at(.milliseconds(199)), roundTrip: .milliseconds(100), limit: .max, hasRoom: true)
+                == 725_896
+        )
         #expect(credit.window == 524_288, "half of it was used within two round trips")
     }
 
@@ -154,7 +163,7 @@ import Testing
             try credit.receive(Int(credit.granted - credit.received))
             credit.consume(credit.buffered)
             now = now + wait
-            _ = credit.nextGrant(now: now, roundTrip: .microseconds(50), limit: .max)
+            _ = credit.nextGrant(now: now, roundTrip: .microseconds(50), limit: .max, hasRoom: true)
             return credit.window
         }
         let shortly = Duration.milliseconds(100) - .nanoseconds(1)
@@ -177,14 +186,14 @@ import Testing
         }
     }
 
-    @Test("on a far path a window above 256 KiB doubles only if half of it was used within two round trips")
+    @Test("on a far path a window of 256 KiB doubles only if half of it was used within two round trips")
     func farGrowth() throws {
         for (wait, window) in [(199, 524_288), (200, 262_144)] as [(Int, UInt64)] {
             var credit = ReceiveCredit(window: 65_536, now: .start)
             func use(_ count: Int, _ now: Instant) throws {
                 try credit.receive(count)
                 credit.consume(count)
-                _ = credit.nextGrant(now: now, roundTrip: .milliseconds(100), limit: 4_194_304)
+                _ = credit.nextGrant(now: now, roundTrip: .milliseconds(100), limit: 4_194_304, hasRoom: true)
             }
             try use(5_000, .start)
             try use(131_071, .at(.milliseconds(100)))
@@ -199,14 +208,17 @@ import Testing
         var credit = ReceiveCredit(window: 1_048_576, now: .start)
         try credit.receive(1_048_576)
         credit.consume(100_000)
-        #expect(credit.nextGrant(now: .start, roundTrip: .milliseconds(100), limit: 65_536) == nil)
+        #expect(credit.nextGrant(now: .start, roundTrip: .milliseconds(100), limit: 65_536, hasRoom: true) == nil)
         #expect(credit.window == 65_536)
-        #expect(credit.nextGrant(now: .start, roundTrip: .milliseconds(100), limit: .max) == nil)
+        #expect(credit.nextGrant(now: .start, roundTrip: .milliseconds(100), limit: .max, hasRoom: true) == nil)
         #expect(credit.window == 262_144 && credit.granted == 1_048_576)
         credit.consume(751_967)
-        #expect(credit.nextGrant(now: .start, roundTrip: .milliseconds(100), limit: .max) == nil, "less than a step")
+        #expect(
+            credit.nextGrant(now: .start, roundTrip: .milliseconds(100), limit: .max, hasRoom: true) == nil,
+            "less than a step"
+        )
         credit.consume(1)
-        #expect(credit.nextGrant(now: .start, roundTrip: .milliseconds(100), limit: .max) != nil)
+        #expect(credit.nextGrant(now: .start, roundTrip: .milliseconds(100), limit: .max, hasRoom: true) != nil)
     }
 
     @Test("M15 granted credit stays while a window shrinks")
@@ -214,11 +226,11 @@ import Testing
         var credit = ReceiveCredit(window: 400, now: .start)
         try credit.receive(300)
         credit.consume(300)
-        #expect(credit.nextGrant(now: .start, roundTrip: nil, limit: 100) == nil)
+        #expect(credit.nextGrant(now: .start, roundTrip: nil, limit: 100, hasRoom: true) == nil)
         #expect(credit.granted == 400)
         try credit.receive(100)
         credit.consume(50)
-        #expect(credit.nextGrant(now: .start, roundTrip: nil, limit: 100) == 450)
+        #expect(credit.nextGrant(now: .start, roundTrip: nil, limit: 100, hasRoom: true) == 450)
     }
 
     @Test("M15 the session's memory is used to its last byte; beyond it the stream that holds the most is reset")

@@ -113,6 +113,36 @@ import Testing
         #expect(server.sent(on: 0) == ["lost"])
         #expect(server.kind(of: retire(1, received: 0), on: 0) == nil)
         #expect(server.sent(on: 0) == ["retired", "credit 2"])
+        server.control = (.first, 0)
+        #expect(server.sent(on: 0) == ["reset 4"], "its stream is gone")
+    }
+
+    @Test("CREDIT of a lane that is left stays behind an ACCEPT that the peer may not have")
+    func leftCreditOfUnknownStream() throws {
+        var client = try client(lanes: 1)
+        #expect(client.kind(of: openFrame(6), frame(.data, 6, bytes(40_000)), on: 0) == nil)
+        client.accept(StreamID(6), now: .start)
+        client.consumed(StreamID(6), 40_000, now: .start)
+        #expect(client.sent(on: 0) == ["accept 6", "credit 6"])
+        client.bind(BindRequest(tunnel: 0, address: "", port: 0))
+        client.detach(.first, now: .start)
+        #expect(client.sent(on: 1) == ["retire"])
+        #expect(client.kind(of: retired(0, received: 2), on: 1) == nil)
+        #expect(client.sent(on: 1) == ["accept 6", "credit 6", "bind"])
+    }
+
+    @Test("CREDIT that waits counts among the control frames, and moved bytes go behind it")
+    func waitingCredit() throws {
+        var client = try client(lanes: 1)
+        client.write(two, bytes(10))
+        #expect(client.sent(on: 0) == ["data 2"])
+        let before = client.waitingControl
+        #expect(client.kind(of: data(4, at: 0, bytes(40_000)), on: 1) == nil)
+        client.consumed(StreamID(4), 40_000, now: .start)
+        #expect(client.waitingControl == before + 1 && !client.scheduler.isEmpty)
+        client.retire(.first, now: .start)
+        #expect(client.kind(of: retired(0, received: 2), on: 1) == nil)
+        #expect(client.sent(on: 1) == ["retire", "credit 4", "data 2"])
     }
 
     @Test("frames of a stream that the peer may not know follow its OPEN or ACCEPT")

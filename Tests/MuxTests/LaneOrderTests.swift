@@ -169,6 +169,12 @@ import Testing
         #expect(client.kind(of: frame(.credit, 2, number: 499)) == nil)
         client.abandonLane(LaneID(1))
         #expect(client.kind(of: frame(.credit, 2, number: 498)) == nil)
+        var server = try serverWithStream(window: 100)
+        #expect(server.kind(of: frame(.credit, 2, number: 500)) == nil)
+        try server.open(lanes: 1...1)
+        #expect(server.kind(of: retire(1, received: 0), on: 0) == nil)
+        #expect(server.laneIDs == [.first])
+        #expect(server.kind(of: frame(.credit, 2, number: 499)) == nil)
     }
 
     @Test("M16 in a session that has had one lane only, END and RESET follow their bytes")

@@ -55,7 +55,7 @@ struct SendScheduler {
     /// Streams that the peer may not know yet, since the frame that announces them waits for a lane.
     private var parked: [Stream] = []
     private var inARow = 0
-    /// Whether DATA carries its offset, because the session has had several lanes.
+    /// Whether the session has had several lanes: DATA then carries its offset, and CREDIT needs no order.
     var showsOffsets = false
     /// Bytes that the first bulk stream has sent in its turn.
     private var sentInTurn = 0

@@ -48,7 +48,7 @@ extension Session {
         return true
     }
 
-    /// Notes a control frame that has left over a lane. CREDIT does not count: no frame must arrive behind it.
+    /// Notes a control frame that has left over a lane. CREDIT does not count, since no frame depends on its order.
     mutating func noteControl(over index: Int) {
         control = (lanes[index].id, lanes[index].replay.sent)
     }

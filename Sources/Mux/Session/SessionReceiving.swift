@@ -110,7 +110,8 @@ extension Session {
         }
         let isMemoryShort = bufferedBytes > limits.bufferedBytes / 2 || pressure >= .shrinksWindows
         let limit = isMemoryShort ? limits.initialWindow : limits.maximumWindow
-        let hasRoom = streams.count * Int(ReceiveCredit.farWindow) <= limits.bufferedBytes / 2
+        let wide = min(Int(ReceiveCredit.farWindow), limits.maximumWindow)
+        let hasRoom = streams.count * wide <= limits.bufferedBytes / 2
         if let offset = stream.receiving.nextGrant(now: now, roundTrip: roundTrip, limit: limit, hasRoom: hasRoom) {
             scheduler.enqueueCredit(OutboundFrame(.credit, id, number: offset), of: stream)
             return true

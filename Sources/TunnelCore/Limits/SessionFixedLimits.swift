@@ -90,7 +90,7 @@ extension FixedLimit {
             isWire: true
         ),
         FixedLimit(
-            "Least window of a stream that has brought more than a request over 5 ms, if half of received_bytes holds all",
+            "Least window of a stream past its first 4 KiB, from 5 ms of round trip on, while half of received_bytes holds those of all",
             .bytes(MuxLimits.farWindow),
             "TCP sends as much in its first round trips, and with less the stream waits for credit"
         ),
