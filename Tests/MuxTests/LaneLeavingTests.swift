@@ -92,7 +92,7 @@ import Testing
         #expect(client.sent(on: 1) == ["accept 4", "credit 4"])
     }
 
-    @Test("CREDIT of a lane that is left goes over another one at once, unless its stream is gone or not known")
+    @Test("CREDIT of a lane that is left goes over another one at once, unless its stream is gone")
     func leftCredit() throws {
         var server = try serverWithStream(limits { $0.initialWindow = 100 })
         #expect(server.kind(of: frame(.ack, number: 1)) == nil, "the client has OPEN")
